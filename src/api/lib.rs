@@ -1,0 +1,1 @@
+//! actix-web: routes, principals, problem details, OpenAPI.

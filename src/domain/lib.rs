@@ -1,0 +1,1 @@
+//! Ids, states, transitions, backoff, limits, events: pure decisions.

@@ -1,0 +1,1 @@
+//! The committed log as readers see it: fold, projection, counters.

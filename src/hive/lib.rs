@@ -1,0 +1,1 @@
+//! The program: CLI, settings, telemetry set-up, composition root.

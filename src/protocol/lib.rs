@@ -1,0 +1,1 @@
+//! Wire types of HTTP, versioned, with conversions.

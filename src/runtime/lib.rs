@@ -1,0 +1,1 @@
+//! The actors: coordinator, tasks, agents with the workers' inbox, janitors.

@@ -1,0 +1,1 @@
+//! Pure decision: counts, agents, limits to a plan.

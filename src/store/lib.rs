@@ -1,0 +1,1 @@
+//! Schema, group-commit writer, readers, conformance suite.

@@ -1,0 +1,1 @@
+//! OTP kit on actix: child spec, restart, intensity, cells, registry, watchdog.

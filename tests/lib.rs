@@ -1,0 +1,1 @@
+//! Rig of the integration suite.
