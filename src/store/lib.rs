@@ -1,1 +1,43 @@
-//! Schema, group-commit writer, readers, conformance suite.
+//! The hive's store: one group-commit writer, many readers, embedded SQLite. No diesel type in its public API.
+//!
+//! ```text
+//!   WriterHandle --Command--> queue --batch--> WriterLoop --apply--> BatchWriter (SQLite)
+//!        ^                                         |                    one transaction, one fsync
+//!        +------------- answers, after the commit -+--> CommitNotice: events and new lanes, for the feed
+//!   Readers: query_only connections, one blocking hop a call
+//!   CheckpointLoop: moves what is committed from the write-ahead log into the database, each second
+//! ```
+//!
+//! Invariant: persist, then act. An outcome leaves the writer only after its commit is on disk.
+//!
+//! Invariant: `seq` is gapless and in commit order, whatever happens.
+//!
+//! Invariant: the writer is the only one that writes; readers cannot (`query_only`), and a lock on the folder keeps
+//! other hives out.
+//!
+//! Reading order: [`command`], [`outcome`], [`record`], [`port`], [`error`]; [`mod@open`], [`writer`], [`readers`],
+//! [`checkpointer`]; [`clock`], [`metrics`]; then `sqlite`, where the tables are.
+pub mod checkpointer;
+pub mod clock;
+pub mod command;
+pub mod error;
+pub mod metrics;
+pub mod open;
+pub mod outcome;
+pub mod port;
+pub mod readers;
+pub mod record;
+mod sqlite;
+pub mod writer;
+
+pub use checkpointer::CheckpointLoop;
+pub use clock::Clock;
+pub use command::{Chore, Command, Write};
+pub use error::{OpenError, ReadError, WriteError};
+pub use metrics::Metrics;
+pub use open::{FolderLock, OpenOptions, Store, open, open_at};
+pub use readers::{Census, Readers};
+pub use writer::{CommitNotice, WriteLoopError, WriterHandle, WriterLoop};
+
+#[cfg(test)]
+mod conformance;

@@ -1,0 +1,12 @@
+DROP TABLE checkpoints;
+DROP TABLE task_keys;
+DROP TABLE queues;
+DROP TABLE agents;
+DROP TABLE events;
+DROP TABLE task_output;
+DROP TABLE attempts;
+DROP TABLE task_specs;
+DROP TABLE tasks;
+DROP TABLE lanes;
+DROP TABLE tenants;
+DROP TABLE hive;

@@ -1,0 +1,81 @@
+//! Moves what is committed from the write-ahead log into the database, so that the log stays small.
+//!
+//! It waits for nobody and nobody waits for it: a commit appends to the log while the checkpoint copies from it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel::sqlite::SqliteConnection;
+use parking_lot::Mutex;
+
+use crate::metrics::Metrics;
+use crate::sqlite::connection;
+use crate::sqlite::failure::{Failure, Remedy};
+use crate::sqlite::statement::statement;
+
+/// Time from checkpoint to checkpoint.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How often a run looks whether it should stop.
+const STEP: Duration = Duration::from_millis(100);
+
+/// Checkpoints on a connection of its own. Cheap to clone.
+#[derive(Clone)]
+pub struct CheckpointLoop {
+    database: PathBuf,
+    conn: Arc<Mutex<Option<SqliteConnection>>>,
+    metrics: Metrics,
+}
+
+impl CheckpointLoop {
+    pub(crate) fn new(database: PathBuf, metrics: Metrics) -> Self {
+        Self { database, conn: Arc::new(Mutex::new(None)), metrics }
+    }
+
+    /// Runs a checkpoint each second until `is_stopping`, which is asked ten times a second.
+    pub fn run(&self, is_stopping: &dyn Fn() -> bool) {
+        let mut last = Instant::now();
+        while !is_stopping() {
+            std::thread::sleep(STEP);
+            if last.elapsed() >= PERIOD {
+                self.tick();
+                last = Instant::now();
+            }
+        }
+    }
+
+    /// Runs one checkpoint that waits for nobody. What fails is logged and counted, and the next one opens the
+    /// database anew; a disk that fails under it ends the process, as it may have lost what was committed.
+    pub fn tick(&self) {
+        let mut slot = self.conn.lock();
+        let result = match self.checkpoint(&mut slot) {
+            Ok(true) => "done",
+            Ok(false) => "busy",
+            Err(failure) => {
+                tracing::error!(error = %failure, "a checkpoint failed");
+                if matches!(failure.remedy(), Remedy::DiskFailed(_)) {
+                    std::process::abort();
+                }
+                *slot = None;
+                "failed"
+            }
+        };
+        self.metrics.checkpoint_runs.with_label_values(&["passive", result]).inc();
+    }
+
+    fn checkpoint(&self, slot: &mut Option<SqliteConnection>) -> Result<bool, Failure> {
+        let conn = match slot {
+            Some(conn) => conn,
+            None => slot.insert(connection::checkpointer(&self.database)?),
+        };
+        let (busy,) = PassiveCheckpoint {}.get_result::<(i64,)>(conn)?;
+        Ok(busy == 0)
+    }
+}
+
+statement! {
+    /// Answers whether somebody else was at it.
+    PassiveCheckpoint {} -> (BigInt,) = "PRAGMA wal_checkpoint(PASSIVE)"
+}

@@ -1,0 +1,92 @@
+//! What time it is for the store: the wall clock at the start plus what has passed since, so that it never goes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use domain::Timestamp;
+
+/// The hive's time on one node. Cheap to clone; all clones tell the same time.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    Running { began_at: Timestamp, began: Instant },
+    Stopped(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that starts at the wall clock's time, or at `floor` where that is later (the wall clock went back
+    /// since the last commit).
+    #[must_use]
+    pub fn starting_from(floor: Timestamp) -> Self {
+        Self(Source::Running { began_at: wall_time().max(floor), began: Instant::now() })
+    }
+
+    /// A clock that stands still until somebody moves it: for tests.
+    #[must_use]
+    pub fn stopped_at(at: Timestamp) -> Self {
+        Self(Source::Stopped(Arc::new(AtomicI64::new(at.as_micros()))))
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::Running { began_at, began } => {
+                let passed = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
+                Timestamp::from_micros(began_at.as_micros().saturating_add(passed))
+            }
+            Source::Stopped(at) => Timestamp::from_micros(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a stopped clock on by `ms` milliseconds; a running one does that by itself.
+    pub fn advance_ms(&self, ms: u64) {
+        if let Source::Stopped(at) = &self.0 {
+            let moved = self.now().plus_ms(ms);
+            at.store(moved.as_micros(), Ordering::SeqCst);
+        }
+    }
+
+    /// The same clock, held at or above `floor`.
+    pub(crate) fn not_before(self, floor: Timestamp) -> Self {
+        match &self.0 {
+            Source::Running { began_at, began } => {
+                Self(Source::Running { began_at: (*began_at).max(floor), began: *began })
+            }
+            Source::Stopped(at) => {
+                at.fetch_max(floor.as_micros(), Ordering::SeqCst);
+                self
+            }
+        }
+    }
+}
+
+/// Microseconds since the Unix epoch by the wall clock; 0 for a clock set before it.
+fn wall_time() -> Timestamp {
+    let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(passed.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_starts_no_earlier_than_what_is_stored() {
+        let later = Timestamp::from_micros(wall_time().as_micros() + 3_600_000_000);
+        assert!(Clock::starting_from(later).now() >= later);
+        assert!(Clock::starting_from(Timestamp::ZERO).now() < later);
+        assert!(Clock::starting_from(Timestamp::ZERO).not_before(later).now() >= later);
+    }
+
+    #[test]
+    fn a_stopped_clock_moves_only_when_told_and_for_all_its_clones() {
+        let clock = Clock::stopped_at(Timestamp::from_micros(1_000));
+        let other = clock.clone();
+        clock.advance_ms(2);
+        assert_eq!(other.now(), Timestamp::from_micros(3_000));
+    }
+}

@@ -1,0 +1,369 @@
+//! What can be asked of the writer: one struct a command, each with the type of its answer.
+//!
+//! Invariant: every command is a compare-and-set. When its guard fails, that is an outcome, not an error; applying
+//! it again after an unknown fate does no harm.
+
+use std::sync::Arc;
+
+use domain::{
+    AcceptedTask, Agent, AgentId, AgentPatch, EventKind, Health, Labels, LaneId, Name, Report, TaskId,
+    TenantId, Timestamp,
+};
+
+use crate::outcome::{
+    AgentChange, Appended, Canceled, ClaimedTask, Finished, Graced, Patched, QueueChanged, Redriven,
+    Registered, Renewed, Submitted, Swept,
+};
+
+/// Everything the writer can do.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// See [`SubmitTask`].
+    SubmitTask(Box<SubmitTask>),
+    /// See [`ClaimTasks`].
+    ClaimTasks(ClaimTasks),
+    /// See [`FinishAttempt`].
+    FinishAttempt(FinishAttempt),
+    /// See [`RenewLease`].
+    RenewLease(RenewLease),
+    /// See [`CancelTask`].
+    CancelTask(CancelTask),
+    /// See [`RedriveTask`].
+    RedriveTask(RedriveTask),
+    /// See [`PatchTask`].
+    PatchTask(PatchTask),
+    /// See [`AppendOutput`].
+    AppendOutput(AppendOutput),
+    /// See [`RegisterAgent`].
+    RegisterAgent(Box<RegisterAgent>),
+    /// See [`ChangeAgent`].
+    ChangeAgent(Box<ChangeAgent>),
+    /// See [`PauseQueue`].
+    PauseQueue(PauseQueue),
+    /// See [`Sweep`].
+    Sweep(Sweep),
+    /// See [`GraceLeases`].
+    GraceLeases(GraceLeases),
+    /// See [`RecordSystemEvent`].
+    RecordSystemEvent(RecordSystemEvent),
+    /// See [`SaveCheckpoint`].
+    SaveCheckpoint(SaveCheckpoint),
+}
+
+impl Command {
+    /// What it is called in metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::SubmitTask(_) => "submit_task",
+            Self::ClaimTasks(_) => "claim_tasks",
+            Self::FinishAttempt(_) => "finish_attempt",
+            Self::RenewLease(_) => "renew_lease",
+            Self::CancelTask(_) => "cancel_task",
+            Self::RedriveTask(_) => "redrive_task",
+            Self::PatchTask(_) => "patch_task",
+            Self::AppendOutput(_) => "append_output",
+            Self::RegisterAgent(_) => "register_agent",
+            Self::ChangeAgent(_) => "change_agent",
+            Self::PauseQueue(_) => "pause_queue",
+            Self::Sweep(_) => "sweep",
+            Self::GraceLeases(_) => "grace_leases",
+            Self::RecordSystemEvent(_) => "record_system_event",
+            Self::SaveCheckpoint(_) => "save_checkpoint",
+        }
+    }
+
+    /// About how many bytes it holds that vary, for the limit on a batch.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::SubmitTask(command) => command.task.asked.input.as_ref().map_or(0, |input| input.len()),
+            Self::FinishAttempt(FinishAttempt { report: Report::Succeeded { result, .. }, .. }) => {
+                result.as_ref().map_or(0, String::len)
+            }
+            Self::AppendOutput(command) => command.text.len(),
+            Self::SaveCheckpoint(command) => command.projection.len(),
+            Self::FinishAttempt(_)
+            | Self::ClaimTasks(_)
+            | Self::RenewLease(_)
+            | Self::CancelTask(_)
+            | Self::RedriveTask(_)
+            | Self::PatchTask(_)
+            | Self::RegisterAgent(_)
+            | Self::ChangeAgent(_)
+            | Self::PauseQueue(_)
+            | Self::Sweep(_)
+            | Self::GraceLeases(_)
+            | Self::RecordSystemEvent(_) => 0,
+        }
+    }
+}
+
+/// A command together with the type of its answer.
+pub trait Write: Into<Command> + Send + 'static {
+    /// What the writer answers once the command is committed.
+    type Answer: Send + 'static;
+    /// Takes the answer out of the writer's outcome; `None` would be a bug of the writer.
+    fn answer(outcome: crate::outcome::Outcome) -> Option<Self::Answer>;
+}
+
+macro_rules! writes {
+    ($($command:ident -> $variant:ident($answer:ty) $(, $boxed:ident)?;)*) => { $(
+        impl From<$command> for Command {
+            fn from(command: $command) -> Self {
+                Self::$command(writes!(@wrap command $($boxed)?))
+            }
+        }
+        impl Write for $command {
+            type Answer = $answer;
+            fn answer(outcome: crate::outcome::Outcome) -> Option<$answer> {
+                match outcome {
+                    crate::outcome::Outcome::$variant(answer) => Some(answer),
+                    _ => None,
+                }
+            }
+        }
+    )* };
+    (@wrap $value:ident boxed) => { Box::new($value) };
+    (@wrap $value:ident) => { $value };
+}
+
+writes! {
+    SubmitTask -> Submitted(Submitted), boxed;
+    ClaimTasks -> Claimed(Vec<ClaimedTask>);
+    FinishAttempt -> Finished(Finished);
+    RenewLease -> Renewed(Renewed);
+    CancelTask -> Canceled(Canceled);
+    RedriveTask -> Redriven(Redriven);
+    PatchTask -> Patched(Patched);
+    AppendOutput -> Appended(Appended);
+    RegisterAgent -> Registered(Registered), boxed;
+    ChangeAgent -> AgentChange(AgentChange), boxed;
+    PauseQueue -> QueueChanged(QueueChanged);
+    Sweep -> Swept(Swept);
+    GraceLeases -> Graced(Graced);
+    RecordSystemEvent -> Recorded(());
+    SaveCheckpoint -> Saved(());
+}
+
+/// An `Idempotency-Key`, hashed together with its scope (tenant, principal, route).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// SHA-256 of scope and key.
+    pub hash: [u8; 32],
+    /// SHA-256 of the request's body; another one under the same key is a mismatch.
+    pub fingerprint: [u8; 32],
+    /// How long it is kept, in milliseconds from the commit.
+    pub ttl_ms: u64,
+}
+
+/// Stores a task. With `eager` set it is stored as `working`, attempt 1, in the same commit.
+#[derive(Debug, Clone)]
+pub struct SubmitTask {
+    /// The task.
+    pub task: AcceptedTask,
+    /// Guards against a second submit of the same request.
+    pub key: Option<IdempotencyKey>,
+    /// The agent that has a free slot for it, when its lane is empty. Ignored for a task that is not ready yet
+    /// and for an agent that is gone or drains.
+    pub eager: Option<AgentId>,
+    /// Lease of a task that names no heartbeat timeout, in milliseconds.
+    pub lease_ttl_ms: u64,
+}
+
+/// Takes up to `count` heads of one lane and priority for an agent. Answers fewer when there are fewer, none when
+/// the agent is gone or drains. One index seek, whatever the backlog.
+#[derive(Debug, Clone)]
+pub struct ClaimTasks {
+    /// From which lane.
+    pub lane: LaneId,
+    /// Of which priority.
+    pub priority: u8,
+    /// How many at most.
+    pub count: u32,
+    /// For whom.
+    pub agent: AgentId,
+    /// Lease of a task that names no heartbeat timeout, in milliseconds.
+    pub lease_ttl_ms: u64,
+}
+
+/// Ends an attempt. Guard: the task works and `attempt` is its present one.
+#[derive(Debug, Clone)]
+pub struct FinishAttempt {
+    /// Which task.
+    pub task: TaskId,
+    /// Which attempt; the fencing number.
+    pub attempt: u32,
+    /// How it ended.
+    pub report: Report,
+    /// A random number from 0 to 1 for the jitter of a backoff.
+    pub chance: f64,
+    /// The request that reports it.
+    pub correlation_id: Arc<str>,
+}
+
+/// Renews a lease by its own time to live, never beyond the attempt's deadline. Guard as [`FinishAttempt`].
+#[derive(Debug, Clone, Copy)]
+pub struct RenewLease {
+    /// Which task.
+    pub task: TaskId,
+    /// Which attempt; the fencing number.
+    pub attempt: u32,
+}
+
+/// Cancels a waiting task, or asks the holder of a working one to end within `grace_ms`.
+#[derive(Debug, Clone)]
+pub struct CancelTask {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which task.
+    pub task: TaskId,
+    /// Takes it from its holder at once.
+    pub force: bool,
+    /// How long a holder has to end; then the reaper ends the attempt.
+    pub grace_ms: u64,
+    /// The request that asks.
+    pub correlation_id: Arc<str>,
+}
+
+/// Puts a dead letter back.
+#[derive(Debug, Clone)]
+pub struct RedriveTask {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which task.
+    pub task: TaskId,
+    /// The request that asks.
+    pub correlation_id: Arc<str>,
+}
+
+/// Changes priority or labels of a task that is not terminal; `None` stays as it is.
+#[derive(Debug, Clone)]
+pub struct PatchTask {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which task.
+    pub task: TaskId,
+    /// The new priority.
+    pub priority: Option<u8>,
+    /// The new labels, all of them.
+    pub labels: Option<Labels>,
+    /// The request that asks.
+    pub correlation_id: Arc<str>,
+}
+
+/// Appends output of a working attempt; what goes beyond `bytes_max` for the attempt is cut and marked so.
+#[derive(Debug, Clone)]
+pub struct AppendOutput {
+    /// Which task.
+    pub task: TaskId,
+    /// Which attempt; the fencing number.
+    pub attempt: u32,
+    /// The text, at most 64 KiB.
+    pub text: Arc<str>,
+    /// Most output of one attempt, in bytes.
+    pub bytes_max: u64,
+}
+
+/// Registers an agent. Guard: its name is free within its tenant.
+#[derive(Debug, Clone)]
+pub struct RegisterAgent {
+    /// The agent; `created_at` is set by the writer.
+    pub agent: Agent,
+    /// Guards against a second registration by the same request.
+    pub key: Option<IdempotencyKey>,
+    /// The request that asks.
+    pub correlation_id: Arc<str>,
+}
+
+/// Changes an agent in one way.
+#[derive(Debug, Clone)]
+pub struct ChangeAgent {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which agent.
+    pub agent: AgentId,
+    /// How.
+    pub change: AgentEdit,
+    /// The request that asks.
+    pub correlation_id: Arc<str>,
+}
+
+/// One way to change an agent.
+#[derive(Debug, Clone)]
+pub enum AgentEdit {
+    /// Role, capabilities, capacity or labels.
+    Patch(AgentPatch),
+    /// Whether it takes nothing new.
+    Drain(bool),
+    /// What was observed of it.
+    Observe(Health),
+    /// It goes. Its working attempts keep their leases until they end or expire.
+    Remove,
+}
+
+/// Pauses or resumes a queue; survives restarts.
+#[derive(Debug, Clone)]
+pub struct PauseQueue {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which queue.
+    pub queue: Name,
+    /// Whether it hands out nothing from now on.
+    pub is_paused: bool,
+    /// The request that asks.
+    pub correlation_id: Arc<str>,
+}
+
+/// One bounded round of a janitor.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep {
+    /// What is swept.
+    pub chore: Chore,
+    /// At most how many rows.
+    pub limit: u32,
+    /// A random number from 0 to 1 for the jitter of backoffs.
+    pub chance: f64,
+}
+
+/// What a janitor sweeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chore {
+    /// `scheduled` tasks whose `eligible_at` has come become `queued`.
+    StageDue,
+    /// Attempts whose lease has expired end: canceled, timed out or lost.
+    ReapLeases,
+    /// Waiting tasks beyond schedule-to-start or schedule-to-close become dead letters.
+    ExpireWaiting,
+    /// Terminal tasks that ended before this moment are removed with all that belongs to them.
+    RetireTasks(Timestamp),
+    /// Events before this moment are removed, as far as the last checkpoint covers them.
+    RetireEvents(Timestamp),
+    /// Keys past their time are removed.
+    RetireKeys,
+}
+
+/// Gives every working attempt at least `ttl_ms` more, once, after a start.
+#[derive(Debug, Clone, Copy)]
+pub struct GraceLeases {
+    /// How long from the commit, in milliseconds.
+    pub ttl_ms: u64,
+}
+
+/// Writes an event that is about the hive itself.
+#[derive(Debug, Clone)]
+pub struct RecordSystemEvent {
+    /// What happened.
+    pub kind: EventKind,
+    /// More, as a JSON object of at most 512 bytes.
+    pub data: Arc<str>,
+}
+
+/// Stores the projection as it stood at `seq`, in place of the one before.
+#[derive(Debug, Clone)]
+pub struct SaveCheckpoint {
+    /// The last event that is folded into it.
+    pub seq: i64,
+    /// The projection, as the feed serializes it.
+    pub projection: Arc<[u8]>,
+}

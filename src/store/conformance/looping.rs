@@ -1,0 +1,328 @@
+//! The writer's loop: what it does with a database that works, fails or panics.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::{AcceptedTask, EventKind, NewTask, TaskId, TenantId};
+use parking_lot::Mutex;
+
+use crate::command::{Command, RecordSystemEvent, SubmitTask};
+use crate::error::{OpenError, WriteError};
+use crate::metrics::Metrics;
+use crate::open::{OpenOptions, open};
+use crate::outcome::{Outcome, Submitted};
+use crate::port::{BatchError, BatchWriter, Committed};
+use crate::writer::{WriterHandle, WriterLoop, writer};
+
+/// What a scripted database does with a batch.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Fail,
+    Panic,
+    LoseSync,
+}
+
+/// A database that follows a script, then works.
+#[derive(Clone, Default)]
+struct Script {
+    acts: Arc<Mutex<VecDeque<Act>>>,
+    opens: Arc<AtomicUsize>,
+    batches: Arc<Mutex<Vec<usize>>>,
+}
+
+impl BatchWriter for Script {
+    fn apply(&mut self, batch: &[Command]) -> Result<Committed, BatchError> {
+        self.batches.lock().push(batch.len());
+        let act = self.acts.lock().pop_front();
+        match act {
+            Some(Act::Fail) => Err(BatchError::Unavailable("disk full".into())),
+            Some(Act::Panic) => panic!("as the script says"),
+            Some(Act::LoseSync) => Err(BatchError::SyncFailed("as the script says".into())),
+            None => Ok(Committed {
+                outcomes: batch.iter().map(|_| Ok(Outcome::Recorded(()))).collect(),
+                ..Committed::default()
+            }),
+        }
+    }
+
+    fn tidy(&mut self) {}
+}
+
+impl Script {
+    fn with(acts: &[Act]) -> Self {
+        let script = Self::default();
+        script.acts.lock().extend(acts);
+        script
+    }
+
+    fn start(&self, capacity: usize) -> (WriterHandle, WriterLoop) {
+        let script = self.clone();
+        let open = move || {
+            script.opens.fetch_add(1, Ordering::SeqCst);
+            let writer: Box<dyn BatchWriter> = Box::new(script.clone());
+            Ok(writer)
+        };
+        writer(capacity, Metrics::new().unwrap(), Box::new(open))
+    }
+}
+
+type Answers = Arc<Mutex<Vec<Result<(), WriteError>>>>;
+
+fn send(handle: &WriterHandle, answers: &Answers) -> Result<(), WriteError> {
+    let answers = Arc::clone(answers);
+    let event = RecordSystemEvent { kind: EventKind::SystemStarted, data: "{}".into() };
+    handle.send(event, move |answer| answers.lock().push(answer))
+}
+
+/// Runs the loop until its queue is drained.
+fn drain(writer: &WriterLoop) {
+    writer.run(&|| {}, &|| true).unwrap();
+}
+
+#[test]
+fn everything_that_waits_is_one_batch_and_each_is_answered() {
+    let script = Script::default();
+    let (handle, writer) = script.start(10);
+    let answers = Answers::default();
+    for _ in 0..5 {
+        send(&handle, &answers).unwrap();
+    }
+    assert_eq!(handle.depth(), 5);
+    assert!(!writer.is_open());
+    drain(&writer);
+    assert_eq!((handle.depth(), &*script.batches.lock()), (0, &vec![5]));
+    assert_eq!(answers.lock().iter().filter(|answer| answer.is_ok()).count(), 5);
+}
+
+#[test]
+fn a_full_queue_refuses_at_once_and_keeps_what_it_has() {
+    let script = Script::default();
+    let (handle, writer) = script.start(2);
+    let answers = Answers::default();
+    send(&handle, &answers).unwrap();
+    send(&handle, &answers).unwrap();
+    assert!(matches!(send(&handle, &answers), Err(WriteError::Overloaded)));
+    drain(&writer);
+    assert_eq!(answers.lock().len(), 2, "the refused one is not called back");
+    assert_eq!(&*script.batches.lock(), &[2]);
+}
+
+#[test]
+fn a_batch_has_at_most_two_thousand_commands() {
+    let script = Script::default();
+    let (handle, writer) = script.start(8_192);
+    let answers = Answers::default();
+    for _ in 0..4_500 {
+        send(&handle, &answers).unwrap();
+    }
+    drain(&writer);
+    assert_eq!(&*script.batches.lock(), &[2_000, 2_000, 500]);
+}
+
+#[test]
+fn a_batch_has_at_most_four_mebibytes_but_a_larger_command_goes_alone() {
+    let script = Script::default();
+    let (handle, writer) = script.start(100);
+    let submit = |bytes: usize| {
+        let mut asked = NewTask::titled("t", "q".parse().unwrap());
+        asked.input = Some("x".repeat(bytes).into());
+        let task = AcceptedTask {
+            id: TaskId::from_raw(1),
+            tenant: TenantId::DEFAULT,
+            asked,
+            created_by: String::new(),
+            correlation_id: "".into(),
+        };
+        handle.send(SubmitTask { task, key: None, eager: None, lease_ttl_ms: 1 }, |_| {}).unwrap();
+    };
+    for megabytes in [1, 2, 3, 5, 1] {
+        submit(megabytes << 20);
+    }
+    drain(&writer);
+    assert_eq!(&*script.batches.lock(), &[2, 1, 1, 1]);
+}
+
+#[test]
+fn a_panic_answers_its_batch_and_the_queue_outlives_it() {
+    let script = Script::with(&[Act::Panic]);
+    let (handle, writer) = script.start(10);
+    let (first, second) = (Answers::default(), Answers::default());
+    send(&handle, &first).unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| drain(&writer))).is_err());
+    assert!(matches!(&first.lock()[..], [Err(WriteError::Unavailable(why))] if why == "the writer died"));
+    assert!(!writer.is_open());
+    send(&handle, &second).unwrap();
+    drain(&writer);
+    assert!(matches!(&second.lock()[..], [Ok(())]));
+    assert_eq!(script.opens.load(Ordering::SeqCst), 2, "the next run opens anew");
+}
+
+#[test]
+fn a_panic_between_batches_loses_nothing_that_waits() {
+    let script = Script::default();
+    let (handle, writer) = script.start(10);
+    let answers = Answers::default();
+    send(&handle, &answers).unwrap();
+    let died = catch_unwind(AssertUnwindSafe(|| writer.run(&|| panic!("a drill"), &|| true)));
+    assert!(died.is_err());
+    assert_eq!((handle.depth(), answers.lock().len()), (1, 0));
+    drain(&writer);
+    assert!(matches!(&answers.lock()[..], [Ok(())]));
+}
+
+#[test]
+fn a_database_out_of_reach_answers_so_and_is_opened_anew_in_the_same_run() {
+    let script = Script::with(&[Act::Fail]);
+    let (handle, writer) = script.start(10);
+    let (answers, after) = (Answers::default(), Answers::default());
+    send(&handle, &answers).unwrap();
+    let is_sent = AtomicBool::new(false);
+    let is_stopping = || {
+        if !is_sent.swap(true, Ordering::SeqCst) {
+            send(&handle, &after).unwrap();
+        }
+        true
+    };
+    writer.run(&|| {}, &is_stopping).unwrap();
+    assert!(matches!(&answers.lock()[..], [Err(WriteError::Unavailable(why))] if why == "disk full"));
+    assert!(matches!(&after.lock()[..], [Ok(())]));
+    assert_eq!(script.opens.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_ends_the_run_and_what_waits_keeps_waiting() {
+    let is_broken = Arc::new(AtomicBool::new(true));
+    let (flag, script) = (Arc::clone(&is_broken), Script::default());
+    let open = move || {
+        if flag.load(Ordering::SeqCst) {
+            return Err(OpenError::Database("gone".into()));
+        }
+        let writer: Box<dyn BatchWriter> = Box::new(script.clone());
+        Ok(writer)
+    };
+    let (handle, writer) = writer(10, Metrics::new().unwrap(), Box::new(open));
+    let answers = Answers::default();
+    send(&handle, &answers).unwrap();
+    assert!(writer.run(&|| {}, &|| true).is_err());
+    assert_eq!((handle.depth(), writer.is_open()), (1, false));
+    is_broken.store(false, Ordering::SeqCst);
+    drain(&writer);
+    assert!(matches!(&answers.lock()[..], [Ok(())]));
+}
+
+#[test]
+fn a_stopped_writer_refuses_until_it_runs_again() {
+    let script = Script::default();
+    let (handle, writer) = script.start(10);
+    drain(&writer);
+    let answers = Answers::default();
+    assert!(matches!(send(&handle, &answers), Err(WriteError::Unavailable(_))));
+    assert!(answers.lock().is_empty());
+}
+
+#[test]
+fn a_receiver_that_panics_does_not_take_the_writer_down() {
+    let script = Script::default();
+    let (handle, writer) = script.start(10);
+    let answers = Answers::default();
+    let event = RecordSystemEvent { kind: EventKind::SystemStarted, data: "{}".into() };
+    handle.send(event, |_| panic!("a receiver's own fault")).unwrap();
+    send(&handle, &answers).unwrap();
+    drain(&writer);
+    assert!(matches!(&answers.lock()[..], [Ok(())]));
+}
+
+/// Set in the process that is to end.
+const VICTIM: &str = "HIVE_STORE_TEST_VICTIM";
+
+#[test]
+fn a_sync_that_fails_ends_the_process() {
+    if std::env::var_os(VICTIM).is_some() {
+        let (handle, writer) = Script::with(&[Act::LoseSync]).start(10);
+        send(&handle, &Answers::default()).unwrap();
+        drain(&writer);
+        return;
+    }
+    let name = "conformance::looping::a_sync_that_fails_ends_the_process";
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .env(VICTIM, "1")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    assert_eq!(signal, Some(6), "it aborts: {status}");
+}
+
+#[test]
+fn many_senders_share_commits_and_every_reply_comes_after_its_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&OpenOptions::new(folder.path())).unwrap();
+    let (told, is_stopping) = (Arc::new(Mutex::new(Vec::new())), AtomicBool::new(false));
+    let sink = Arc::clone(&told);
+    store.writer_loop.on_commit(Box::new(move |notice| {
+        sink.lock().extend(notice.events.iter().map(|event| event.seq));
+    }));
+    let (tasks_of_each, senders) = (100_i64, 4_i64);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| store.writer_loop.run(&|| {}, &|| is_stopping.load(Ordering::SeqCst)));
+        let workers: Vec<_> = (0..senders)
+            .map(|sender| {
+                let store = &store;
+                scope.spawn(move || send_and_read(store, sender * tasks_of_each, tasks_of_each))
+            })
+            .collect();
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        is_stopping.store(true, Ordering::SeqCst);
+        running.join().unwrap().unwrap();
+    });
+    let all: Vec<i64> = (1..=senders * tasks_of_each).collect();
+    assert_eq!(*told.lock(), all, "told of in order, each once");
+    let batches = store.metrics.writer_batches.with_label_values(&["committed"]).get();
+    assert!(batches < 400, "{batches} commits for 400 commands");
+    let applied = store.metrics.writer_commands.with_label_values(&["submit_task", "applied"]).get();
+    assert_eq!(applied, 400);
+}
+
+fn send_and_read(store: &crate::open::Store, first: i64, count: i64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for id in first + 1..=first + count {
+        let task = AcceptedTask {
+            id: TaskId::from_raw(id),
+            tenant: TenantId::DEFAULT,
+            asked: NewTask::titled("t", "q".parse().unwrap()),
+            created_by: String::new(),
+            correlation_id: "".into(),
+        };
+        let submit = SubmitTask { task, key: None, eager: None, lease_ttl_ms: 1 };
+        let answer = runtime.block_on(store.writer.apply(submit)).unwrap();
+        assert!(matches!(answer, Submitted::Accepted { .. }));
+        let found = runtime.block_on(store.readers.task(TenantId::DEFAULT, TaskId::from_raw(id)));
+        assert!(found.unwrap().is_some(), "an acknowledged task is there");
+    }
+}
+
+#[test]
+fn the_loop_says_whether_it_is_open_and_stops_soon() {
+    let (handle, writer) = Script::default().start(10);
+    let is_stopping = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| writer.run(&|| {}, &|| is_stopping.load(Ordering::SeqCst)));
+        let began = Instant::now();
+        while !writer.is_open() {
+            assert!(began.elapsed() < Duration::from_secs(5));
+            std::thread::yield_now();
+        }
+        is_stopping.store(true, Ordering::SeqCst);
+        running.join().unwrap().unwrap();
+        assert!(began.elapsed() < Duration::from_secs(5));
+    });
+    assert!(!writer.is_open());
+    drop(handle);
+}

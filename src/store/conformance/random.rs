@@ -1,0 +1,242 @@
+//! Random histories: the counts in the tables equal the fold of the events, whatever happened.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use domain::{Event, EventKind, Start, TaskId, TaskState, Timeouts};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::Rig;
+use super::world::{LEASE_MS, ME, World, failure, handed_back, success};
+use crate::command::{
+    AgentEdit, CancelTask, ChangeAgent, Chore, ClaimTasks, Command, FinishAttempt, IdempotencyKey, PatchTask,
+    RedriveTask, RenewLease, SubmitTask, Sweep,
+};
+use crate::readers::Census;
+
+/// One step; numbers pick among what is there.
+#[derive(Debug, Clone)]
+enum Step {
+    Submit { priority: u8, delay_ms: u64, eager: Option<usize>, timeouts: usize, key: Option<u8> },
+    Claim { agent: usize, priority: u8, count: u32 },
+    Finish { task: usize, attempt: u32, report: usize },
+    Renew { task: usize, attempt: u32 },
+    Cancel { task: usize, force: bool },
+    Redrive { task: usize },
+    Patch { task: usize, priority: u8 },
+    Drain { agent: usize, is_draining: bool },
+    Sweep { chore: usize, limit: u32 },
+    Wait { ms: u64 },
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (task, agent, attempt) = (0usize..12, 0usize..3, 1u32..5);
+    prop_oneof![
+        4 => (4u8..6, prop_oneof![Just(0u64), Just(50)], prop::option::of(0usize..3), 0usize..4, prop::option::of(0u8..4))
+            .prop_map(|(priority, delay_ms, eager, timeouts, key)| Step::Submit { priority, delay_ms, eager, timeouts, key }),
+        4 => (agent.clone(), 4u8..6, 0u32..4).prop_map(|(agent, priority, count)| Step::Claim { agent, priority, count }),
+        6 => (task.clone(), attempt.clone(), 0usize..4)
+            .prop_map(|(task, attempt, report)| Step::Finish { task, attempt, report }),
+        1 => (task.clone(), attempt).prop_map(|(task, attempt)| Step::Renew { task, attempt }),
+        1 => (task.clone(), any::<bool>()).prop_map(|(task, force)| Step::Cancel { task, force }),
+        1 => task.clone().prop_map(|task| Step::Redrive { task }),
+        1 => (task, 4u8..6).prop_map(|(task, priority)| Step::Patch { task, priority }),
+        1 => (agent, any::<bool>()).prop_map(|(agent, is_draining)| Step::Drain { agent, is_draining }),
+        4 => (0usize..4, 1u32..4).prop_map(|(chore, limit)| Step::Sweep { chore, limit }),
+        2 => (1u64..2_000).prop_map(|ms| Step::Wait { ms }),
+        1 => Just(Step::Wait { ms: LEASE_MS }),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+pub(super) fn any_history_keeps_the_counts_equal_to_the_fold_of_its_events<R: Rig>() {
+    let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
+    // A history is a list of batches.
+    let history = prop::collection::vec(prop::collection::vec(step(), 1..6), 1..40);
+    TestRunner::new(config)
+        .run(&history, |history| {
+            play::<R>(&history);
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn play<R: Rig>(history: &[Vec<Step>]) {
+    let mut world = World::<R>::new();
+    let agents = [world.agent("a"), world.agent("b"), world.agent("c")];
+    let mut tasks = vec![world.submit("first").id];
+    let lane = world.lanes[0].0;
+    for batch in history {
+        let mut commands = Vec::new();
+        for step in batch {
+            match command(&mut world, &mut tasks, agents, lane, step) {
+                Some(command) => commands.push(command),
+                None => {
+                    world.batch(&std::mem::take(&mut commands));
+                    match step {
+                        Step::Wait { ms } => world.wait_ms(*ms),
+                        _ => world.rig.reopen(),
+                    }
+                }
+            }
+        }
+        world.batch(&commands);
+        world.wait_ms(1);
+    }
+    check(&world);
+}
+
+/// The command of a step; `None` for a step that is not one.
+fn command<R: Rig>(
+    world: &mut World<R>,
+    tasks: &mut Vec<TaskId>,
+    agents: [domain::AgentId; 3],
+    lane: domain::LaneId,
+    step: &Step,
+) -> Option<Command> {
+    let task = |index: &usize| tasks[index % tasks.len()];
+    let correlation_id: std::sync::Arc<str> = "r".into();
+    Some(match step {
+        Step::Submit { priority, delay_ms, eager, timeouts, key } => {
+            let mut submit = world.submit_command("t", |task| {
+                task.priority = *priority;
+                task.start = Start::After(*delay_ms);
+                task.attempts_max = 2;
+                task.timeouts = timeouts_of(*timeouts);
+            });
+            submit.eager = eager.map(|index| agents[index]);
+            submit.key =
+                key.map(|key| IdempotencyKey { hash: [key; 32], fingerprint: [0; 32], ttl_ms: 3_000 });
+            tasks.push(submit.task.id);
+            SubmitTask::into(submit)
+        }
+        Step::Claim { agent, priority, count } => {
+            let (agent, count, priority) = (agents[*agent], *count, *priority);
+            ClaimTasks { lane, priority, count, agent, lease_ttl_ms: LEASE_MS }.into()
+        }
+        Step::Finish { task: index, attempt, report } => {
+            let report = match report {
+                0 | 1 => success(),
+                2 => failure(),
+                _ => handed_back(),
+            };
+            FinishAttempt { task: task(index), attempt: *attempt, report, chance: 0.5, correlation_id }.into()
+        }
+        Step::Renew { task: index, attempt } => RenewLease { task: task(index), attempt: *attempt }.into(),
+        Step::Cancel { task: index, force } => {
+            CancelTask { tenant: ME, task: task(index), force: *force, grace_ms: 500, correlation_id }.into()
+        }
+        Step::Redrive { task: index } => RedriveTask { tenant: ME, task: task(index), correlation_id }.into(),
+        Step::Patch { task: index, priority } => {
+            let (task, priority) = (task(index), Some(*priority));
+            PatchTask { tenant: ME, task, priority, labels: None, correlation_id }.into()
+        }
+        Step::Drain { agent, is_draining } => {
+            let change = AgentEdit::Drain(*is_draining);
+            ChangeAgent { tenant: ME, agent: agents[*agent], change, correlation_id }.into()
+        }
+        Step::Sweep { chore, limit } => {
+            let retires = Chore::RetireTasks(world.now().minus_ms(60_000));
+            let chores = [Chore::StageDue, Chore::ReapLeases, Chore::ExpireWaiting, retires];
+            Sweep { chore: chores[*chore], limit: *limit, chance: 0.5 }.into()
+        }
+        Step::Wait { .. } | Step::Reopen => return None,
+    })
+}
+
+fn timeouts_of(kind: usize) -> Timeouts {
+    let none = Timeouts::default();
+    match kind {
+        0 => Timeouts { schedule_to_start_ms: Some(900), ..none },
+        1 => Timeouts { start_to_close_ms: Some(700), heartbeat_ms: Some(1_000), ..none },
+        2 => Timeouts { schedule_to_close_ms: Some(2_500), ..none },
+        _ => none,
+    }
+}
+
+/// What a reader of the log counts.
+#[derive(Debug, Default)]
+struct Fold {
+    counts: BTreeMap<(domain::LaneId, TaskState, u8), i64>,
+    working: BTreeMap<domain::AgentId, i64>,
+    retired: HashMap<&'static str, i64>,
+    states: HashMap<TaskId, (TaskState, u32)>,
+    completed: HashSet<TaskId>,
+}
+
+impl Fold {
+    fn add(&mut self, event: &Event) {
+        if event.kind == EventKind::SystemTasksRetired {
+            let data: HashMap<String, i64> = serde_json::from_str(&event.data).unwrap();
+            for state in [TaskState::Completed, TaskState::Failed, TaskState::Canceled] {
+                *self.retired.entry(state.as_str()).or_default() += data[state.as_str()];
+            }
+        }
+        let (Some(task), Some(moved)) = (event.task, event.moved) else { return };
+        let (lane, priority) = (event.lane.unwrap(), event.priority.unwrap());
+        let known = self.states.get(&task).copied();
+        assert_eq!(
+            known.map(|known| known.0),
+            moved.from,
+            "an event moves its task from where it is: {event:?}"
+        );
+        let attempt = known.map_or(0, |known| known.1);
+        let now = event.attempt.unwrap_or(attempt);
+        assert!(now >= attempt, "attempts only grow: {event:?}");
+        self.states.insert(task, (moved.to, now));
+        if let Some(from) = moved.from {
+            *self.counts.entry((lane, from, moved.priority_from.unwrap_or(priority))).or_default() -= 1;
+        }
+        *self.counts.entry((lane, moved.to, priority)).or_default() += 1;
+        if moved.from == Some(TaskState::Working) {
+            *self.working.entry(event.agent.unwrap()).or_default() -= 1;
+        }
+        if moved.to == TaskState::Working {
+            *self.working.entry(event.agent.unwrap()).or_default() += 1;
+        }
+        if event.kind == EventKind::TaskCompleted {
+            assert!(self.completed.insert(task), "completed twice: {event:?}");
+        }
+    }
+}
+
+fn check<R: Rig>(world: &World<R>) {
+    assert_eq!(world.ask(|readers| readers.events_raw(0, 100_000)), world.events);
+    let census = world.ask(|readers| readers.census());
+    let mut fold = Fold::default();
+    for event in &world.events {
+        fold.add(event);
+    }
+    assert_eq!(census.seq, world.events.last().map_or(0, |event| event.seq));
+    let working: BTreeMap<_, _> = fold
+        .working
+        .iter()
+        .filter(|(_, count)| **count != 0)
+        .map(|(agent, count)| (*agent, *count))
+        .collect();
+    let counted: BTreeMap<_, _> =
+        census.working.iter().map(|(agent, count)| (*agent, i64::try_from(*count).unwrap())).collect();
+    assert_eq!(working, counted);
+    compare(&fold, &census);
+}
+
+/// Live tasks count by lane and priority; ended ones by state, less what retention removed.
+fn compare(fold: &Fold, census: &Census) {
+    let mut difference = fold.counts.clone();
+    for (key, count) in &census.tasks {
+        *difference.entry(*key).or_default() -= i64::try_from(*count).unwrap();
+    }
+    let mut ended: HashMap<&str, i64> = HashMap::new();
+    for ((_, state, _), count) in difference.iter().filter(|(_, count)| **count != 0) {
+        assert!(state.is_terminal(), "{state:?} differs by {count}: {fold:?} {census:?}");
+        *ended.entry(state.as_str()).or_default() += count;
+    }
+    let retired: HashMap<_, _> = fold
+        .retired
+        .iter()
+        .filter(|(_, count)| **count != 0)
+        .map(|(state, count)| (*state, *count))
+        .collect();
+    assert_eq!(ended, retired);
+}

@@ -1,0 +1,136 @@
+//! SQLite in a folder of its own.
+
+use std::path::PathBuf;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel::sqlite::SqliteConnection;
+use tempfile::TempDir;
+
+use super::Rig;
+use super::world::BEGIN;
+use crate::checkpointer::CheckpointLoop;
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::open::{FolderLock, OpenOptions, open_at};
+use crate::readers::Readers;
+use crate::sqlite::batch_writer::SqliteWriter;
+use crate::sqlite::connection;
+use crate::sqlite::statement::statement;
+
+/// A store in a folder that goes with it.
+pub(crate) struct SqliteRig {
+    parts: Option<Parts>,
+    clock: Clock,
+    lanes_max: u32,
+    folder: TempDir,
+}
+
+struct Parts {
+    writer: SqliteWriter,
+    readers: Readers,
+    highest_id: i64,
+    _lock: FolderLock,
+}
+
+impl SqliteRig {
+    /// Another connection, for obstacles.
+    pub fn connection(&self) -> SqliteConnection {
+        connection::writer(&self.database()).unwrap()
+    }
+
+    /// The database's file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join(connection::FILE)
+    }
+
+    /// The write-ahead log's file.
+    pub fn wal(&self) -> PathBuf {
+        connection::wal_path(&self.database())
+    }
+
+    /// A checkpointer of its own.
+    pub fn checkpoint_loop(&self) -> CheckpointLoop {
+        CheckpointLoop::new(self.database(), Metrics::new().unwrap())
+    }
+
+    fn options(&self) -> OpenOptions {
+        OpenOptions { lanes_max: self.lanes_max, ..OpenOptions::new(self.folder.path()) }
+    }
+
+    fn parts(&self) -> &Parts {
+        self.parts.as_ref().unwrap()
+    }
+}
+
+impl Rig for SqliteRig {
+    type Writer = SqliteWriter;
+
+    fn with_lanes(lanes_max: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rig = Self { parts: None, clock: Clock::stopped_at(BEGIN), lanes_max, folder };
+        rig.reopen();
+        rig
+    }
+
+    fn writer(&mut self) -> &mut SqliteWriter {
+        &mut self.parts.as_mut().unwrap().writer
+    }
+
+    fn readers(&self) -> &Readers {
+        &self.parts().readers
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn highest_id(&self) -> i64 {
+        self.parts().highest_id
+    }
+
+    fn orphan_count(&self) -> i64 {
+        CountOrphans {}.get_result::<(i64,)>(&mut self.connection()).unwrap().0
+    }
+
+    fn may_reader_write(&self) -> bool {
+        let mut conn = connection::reader(&self.database()).unwrap();
+        conn.batch_execute("DELETE FROM tasks").is_ok()
+    }
+
+    fn reopen(&mut self) {
+        self.parts = None;
+        let store = open_at(&self.options(), self.clock.clone()).unwrap();
+        let writer =
+            SqliteWriter::open(&self.database(), self.lanes_max, self.clock.clone(), store.metrics.clone())
+                .unwrap();
+        // Ids count as of the last opening; a test that looks at them opens again.
+        self.parts =
+            Some(Parts { highest_id: store.highest_id, writer, readers: store.readers, _lock: store.lock });
+    }
+
+    fn refuse_title(&mut self, title: &str) {
+        let sql = format!(
+            "CREATE TRIGGER refuse_title BEFORE INSERT ON task_specs WHEN NEW.title = '{title}'
+             BEGIN SELECT RAISE(ABORT, 'this title is poison'); END"
+        );
+        self.connection().batch_execute(&sql).unwrap();
+    }
+
+    fn refuse_event(&mut self, text: &str) {
+        let sql = format!(
+            "CREATE TRIGGER refuse_event BEFORE INSERT ON events WHEN NEW.data LIKE '%{text}%'
+             BEGIN SELECT RAISE(ABORT, 'this event is poison'); END"
+        );
+        self.connection().batch_execute(&sql).unwrap();
+    }
+}
+
+statement! {
+    /// Rows without their task.
+    CountOrphans {} -> (BigInt,) =
+    "SELECT (SELECT count(*) FROM task_specs WHERE task_id NOT IN (SELECT id FROM tasks)) \
+     + (SELECT count(*) FROM attempts WHERE task_id NOT IN (SELECT id FROM tasks)) \
+     + (SELECT count(*) FROM task_output WHERE task_id NOT IN (SELECT id FROM tasks))"
+}

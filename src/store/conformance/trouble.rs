@@ -1,0 +1,142 @@
+//! What goes wrong below SQLite, and what becomes of a batch then.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+
+use super::Rig;
+use super::sqlite_rig::SqliteRig;
+use super::world::World;
+use crate::command::Command;
+use crate::port::{BatchError, BatchWriter};
+
+fn large(world: &mut World<SqliteRig>) -> Command {
+    let input = format!("\"{}\"", "x".repeat(100_000));
+    world.submit_command("large", |task| task.input = Some(input.into())).into()
+}
+
+fn writer_does(world: &mut World<SqliteRig>, sql: &str) {
+    world.rig.writer().connection().batch_execute(sql).unwrap();
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_works_again_once_there_is_room() {
+    let mut world = World::<SqliteRig>::new();
+    let first = world.submit("first");
+    let before = world.ask(|readers| readers.census());
+    // The database may not grow: what SQLite then says is what it says of a full disk.
+    writer_does(&mut world, "PRAGMA max_page_count = 1");
+    let (small, large) = (world.submit_command("small", |_| {}).into(), large(&mut world));
+    let refused = world.rig.writer().apply(&[small, large.clone()]);
+    let Err(BatchError::Unavailable(why)) = refused else { panic!("{refused:?}") };
+    assert_eq!(why, "database or disk is full");
+    assert_eq!(world.ask(|readers| readers.census()), before, "the small one is not half there");
+    assert_eq!(world.task(first.id), first);
+    world.rig.reopen();
+    let outcomes = world.batch(&[large]).outcomes;
+    assert!(outcomes[0].is_ok());
+    assert_eq!(world.ask(|readers| readers.events_raw(0, 9)), world.events);
+}
+
+#[test]
+fn a_full_disk_needs_no_new_connection_to_work_again() {
+    let mut world = World::<SqliteRig>::new();
+    world.submit("first");
+    writer_does(&mut world, "PRAGMA max_page_count = 1");
+    let large = large(&mut world);
+    assert!(matches!(
+        world.rig.writer().apply(std::slice::from_ref(&large)),
+        Err(BatchError::Unavailable(_))
+    ));
+    writer_does(&mut world, "PRAGMA max_page_count = 1000000");
+    assert!(world.batch(&[large]).outcomes[0].is_ok());
+    assert_eq!(world.ask(|readers| readers.events_raw(0, 9)), world.events);
+}
+
+#[test]
+fn a_database_that_has_become_read_only_is_unavailable() {
+    let mut world = World::<SqliteRig>::new();
+    writer_does(&mut world, "PRAGMA query_only = ON");
+    let command = world.submit_command("t", |_| {}).into();
+    let refused = world.rig.writer().apply(&[command]);
+    let Err(BatchError::Unavailable(why)) = refused else { panic!("{refused:?}") };
+    assert_eq!(why, "attempt to write a readonly database");
+    world.rig.reopen();
+    world.submit("afterwards");
+}
+
+#[test]
+fn a_batch_waits_for_another_program_that_holds_the_database() {
+    let mut world = World::<SqliteRig>::new();
+    let mut other = world.rig.connection();
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            other.batch_execute("COMMIT").unwrap();
+        });
+        world.submit("waits");
+    });
+}
+
+#[test]
+fn a_batch_gives_up_when_another_program_never_lets_go() {
+    let mut world = World::<SqliteRig>::new();
+    writer_does(&mut world, "PRAGMA busy_timeout = 1");
+    let mut other = world.rig.connection();
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let command: Command = world.submit_command("t", |_| {}).into();
+    let refused = world.rig.writer().apply(std::slice::from_ref(&command));
+    let Err(BatchError::Unavailable(why)) = refused else { panic!("{refused:?}") };
+    assert_eq!(why, "database is locked");
+    other.batch_execute("COMMIT").unwrap();
+    assert!(world.batch(&[command]).outcomes[0].is_ok());
+}
+
+#[test]
+fn a_log_that_grew_too_large_is_emptied_between_batches() {
+    let mut world = World::<SqliteRig>::new();
+    for _ in 0..20 {
+        let large = large(&mut world);
+        world.batch(&[large]);
+    }
+    let wal = world.rig.wal();
+    let bytes = || std::fs::metadata(&wal).unwrap().len();
+    assert!(bytes() > 2_000_000);
+    world.rig.writer().tidy_above(u64::MAX);
+    assert!(bytes() > 2_000_000, "below its limit it is left alone");
+    world.rig.writer().tidy_above(1_000_000);
+    assert_eq!(bytes(), 0);
+    assert_eq!(world.ask(|readers| readers.events_raw(0, 99)).len(), 20);
+}
+
+#[test]
+fn a_reader_in_the_way_only_puts_it_off() {
+    let mut world = World::<SqliteRig>::new();
+    let mut reader = world.rig.connection();
+    reader.batch_execute("BEGIN; SELECT * FROM hive;").unwrap();
+    let large = large(&mut world);
+    world.batch(&[large]);
+    world.rig.writer().tidy_above(1_000);
+    assert!(std::fs::metadata(world.rig.wal()).unwrap().len() > 1_000);
+    world.submit("works all the same");
+    reader.batch_execute("COMMIT").unwrap();
+    world.rig.writer().tidy_above(1_000);
+    assert_eq!(std::fs::metadata(world.rig.wal()).unwrap().len(), 0);
+}
+
+#[test]
+fn a_checkpoint_moves_the_log_into_the_database_and_disturbs_nobody() {
+    let mut world = World::<SqliteRig>::new();
+    for _ in 0..5 {
+        let large = large(&mut world);
+        world.batch(&[large]);
+    }
+    let database = world.rig.database();
+    let bytes = || std::fs::metadata(&database).unwrap().len();
+    assert!(bytes() < 500_000);
+    world.rig.checkpoint_loop().tick();
+    assert!(bytes() > 500_000);
+    world.submit("afterwards");
+    world.rig.checkpoint_loop().run(&|| true);
+}

@@ -1,0 +1,66 @@
+//! What can go wrong between the hive and its database.
+
+use std::path::PathBuf;
+
+/// Why a write was not applied or its fate is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The writer's channel is full; nothing was written.
+    #[error("the writer has more to do than it may queue")]
+    Overloaded,
+    /// The database could not take the batch (disk full, I/O, being reopened), or the writer died under it.
+    /// Every command is safe to send again.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// This one command cannot be stored; the others of its batch were.
+    #[error("the database refuses this command: {0}")]
+    Refused(String),
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The database could not answer.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// A stored row cannot be understood.
+    #[error("a stored {what} cannot be understood: {why}")]
+    Corrupt {
+        /// Which kind of row, and which one.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another program serves from this folder.
+    #[error("the data folder {} is in use by another hive", .0.display())]
+    InUse(PathBuf),
+    /// The folder or a file in it cannot be made, read or written.
+    #[error("cannot use {}: {why}", .path.display())]
+    NotUsable {
+        /// What cannot be used.
+        path: PathBuf,
+        /// What the operating system says.
+        why: String,
+    },
+    /// A newer program has migrated this database further than this one knows.
+    #[error(
+        "the database was written by a newer hive (it has migration {found}, this program knows up to {known})"
+    )]
+    Newer {
+        /// The newest migration found.
+        found: String,
+        /// The newest migration known.
+        known: String,
+    },
+    /// A migration or the copy before it failed.
+    #[error("cannot migrate the database: {0}")]
+    Migration(String),
+    /// The database does not answer as a hive's database should.
+    #[error("cannot open the database: {0}")]
+    Database(String),
+}

@@ -1,0 +1,168 @@
+//! Opens a data folder: lock, database, migrations, and the parts that work on it.
+
+mod folder;
+mod migrate;
+
+use std::path::{Path, PathBuf};
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use diesel::sqlite::SqliteConnection;
+use domain::Timestamp;
+
+use crate::checkpointer::CheckpointLoop;
+use crate::clock::Clock;
+use crate::error::OpenError;
+use crate::metrics::Metrics;
+use crate::port::BatchWriter;
+use crate::readers::Readers;
+use crate::sqlite::batch_writer::{SqliteWriter, log_head};
+use crate::sqlite::connection;
+use crate::sqlite::failure::Failure;
+use crate::sqlite::statement::statement;
+use crate::writer::{self, WriterHandle, WriterLoop};
+
+pub use folder::FolderLock;
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// The folder that holds the database and its lock; made when it is missing.
+    pub data_dir: PathBuf,
+    /// This node's number, 0 to 1,023.
+    pub node: u16,
+    /// Most lanes (distinct queue, requirements and pinned agent).
+    pub lanes_max: u32,
+    /// Most commands that may wait for the writer.
+    pub writer_queue: usize,
+    /// Most reads at a time; each has a connection with a cache of its own.
+    pub reader_connections: usize,
+}
+
+impl OpenOptions {
+    /// The usual numbers for a folder.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            node: 0,
+            lanes_max: 10_000,
+            writer_queue: 8_192,
+            reader_connections: 4,
+        }
+    }
+}
+
+/// An open store, in parts.
+pub struct Store {
+    /// Answers questions.
+    pub readers: Readers,
+    /// Sends commands.
+    pub writer: WriterHandle,
+    /// Applies them; somebody has to run it.
+    pub writer_loop: WriterLoop,
+    /// Keeps the write-ahead log small; somebody has to run it.
+    pub checkpoint_loop: CheckpointLoop,
+    /// What time it is for this store.
+    pub clock: Clock,
+    /// What the store counts.
+    pub metrics: Metrics,
+    /// Names the log of events; random, kept in the database.
+    pub epoch: String,
+    /// Whether the database was made just now.
+    pub is_new: bool,
+    /// The highest id ever stored, for an id generator to start above.
+    pub highest_id: i64,
+    /// Keeps other hives out of the folder.
+    pub lock: FolderLock,
+}
+
+/// Opens a data folder, migrating its database where that is needed. Blocks.
+///
+/// # Errors
+/// [`OpenError`] says what is wrong and with which path.
+pub fn open(options: &OpenOptions) -> Result<Store, OpenError> {
+    open_at(options, Clock::starting_from(Timestamp::ZERO))
+}
+
+/// As [`open`], by a clock that the caller holds: for tests with [`Clock::stopped_at`].
+///
+/// # Errors
+/// As [`open`].
+pub fn open_at(options: &OpenOptions, clock: Clock) -> Result<Store, OpenError> {
+    let lock = folder::lock(&options.data_dir)?;
+    let database = folder::database(&options.data_dir)?;
+    let mut conn = connection::writer(&database).map_err(|error| OpenError::Database(error.to_string()))?;
+    let is_new = migrate::run(&mut conn, migrate::MIGRATIONS, &options.data_dir)?;
+    let standing =
+        standing(&mut conn, clock.now()).map_err(|error| OpenError::Database(error.to_string()))?;
+    drop(conn);
+    let clock = clock.not_before(standing.last_at);
+    let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
+    let (writer, writer_loop) = writer(options, &database, &clock, &metrics);
+    let readers = Readers::new(database.clone(), options.reader_connections, clock.clone(), metrics.clone());
+    tracing::info!(
+        path = %database.display(),
+        node = options.node,
+        epoch = %standing.epoch,
+        seq = standing.last_seq,
+        "the store is open"
+    );
+    Ok(Store {
+        readers,
+        writer,
+        writer_loop,
+        checkpoint_loop: CheckpointLoop::new(database, metrics.clone()),
+        clock,
+        metrics,
+        epoch: standing.epoch,
+        is_new,
+        highest_id: standing.highest_id,
+        lock,
+    })
+}
+
+fn writer(
+    options: &OpenOptions,
+    database: &Path,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> (WriterHandle, WriterLoop) {
+    let (database, lanes_max) = (database.to_owned(), options.lanes_max);
+    let (clock, counted) = (clock.clone(), metrics.clone());
+    let open = move || {
+        let writer: Box<dyn BatchWriter> =
+            Box::new(SqliteWriter::open(&database, lanes_max, clock.clone(), counted.clone())?);
+        Ok(writer)
+    };
+    writer::writer(options.writer_queue, metrics.clone(), Box::new(open))
+}
+
+/// Where a database stands when it is opened.
+struct Standing {
+    epoch: String,
+    highest_id: i64,
+    last_seq: i64,
+    last_at: Timestamp,
+}
+
+fn standing(conn: &mut SqliteConnection, now: Timestamp) -> Result<Standing, Failure> {
+    NameDatabase { now: now.as_micros() }.execute(conn)?;
+    let (epoch, highest_id): (String, i64) = LoadName {}.get_result(conn)?;
+    let (last_seq, last_at) = log_head(conn)?;
+    Ok(Standing { epoch, highest_id, last_seq, last_at })
+}
+
+statement! {
+    /// Gives a new database its random name.
+    NameDatabase { now: i64 } =
+    "INSERT INTO hive (id, epoch, created_at) VALUES (1, lower(hex(randomblob(8))), "; now,
+    ") ON CONFLICT (id) DO NOTHING"
+}
+
+statement! {
+    /// The database's name and its highest id, also of what was removed.
+    LoadName {} -> (Text, BigInt) =
+    "SELECT epoch, max(ids_floor, coalesce((SELECT max(id) FROM tasks), 0), \
+     coalesce((SELECT max(id) FROM agents), 0)) FROM hive WHERE id = 1"
+}

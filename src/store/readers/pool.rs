@@ -1,0 +1,84 @@
+//! The connections that only read, and the one hop a call takes to them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use diesel::connection::SimpleConnection;
+use diesel::sqlite::SqliteConnection;
+use domain::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::error::ReadError;
+use crate::metrics::Metrics;
+use crate::sqlite::connection;
+use crate::sqlite::failure::Failure;
+use crate::sqlite::queries::{KnownLanes, Session};
+
+/// At most so many connections as there are permits; they are opened when they are first needed.
+pub(super) struct Pool {
+    database: PathBuf,
+    idle: Mutex<Vec<SqliteConnection>>,
+    permits: Arc<Semaphore>,
+    lanes: KnownLanes,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl Pool {
+    pub(super) fn new(database: PathBuf, connections: usize, clock: Clock, metrics: Metrics) -> Self {
+        Self {
+            database,
+            idle: Mutex::new(Vec::new()),
+            permits: Arc::new(Semaphore::new(connections.max(1))),
+            lanes: KnownLanes::default(),
+            clock,
+            metrics,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Runs `body` in one read transaction on a blocking thread. When the caller goes away meanwhile, the body still
+    /// ends and its connection comes back.
+    pub(super) async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        query: &'static str,
+        body: impl FnOnce(&mut Session<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let began = Instant::now();
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| ReadError::Unavailable("the readers are closed".to_owned()))?;
+        let pool = Arc::clone(self);
+        let answer = tokio::task::spawn_blocking(move || {
+            let answer = pool.read(body);
+            drop(permit);
+            answer
+        })
+        .await;
+        self.metrics.reader_query_seconds.with_label_values(&[query]).observe(began.elapsed().as_secs_f64());
+        match answer {
+            Ok(answer) => answer.map_err(ReadError::from),
+            Err(_) => Err(ReadError::Unavailable(format!("the reader of {query} panicked"))),
+        }
+    }
+
+    fn read<T>(&self, body: impl FnOnce(&mut Session<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+        let idle = self.idle.lock().pop();
+        let mut conn = match idle {
+            Some(conn) => conn,
+            None => connection::reader(&self.database)?,
+        };
+        conn.batch_execute("BEGIN")?;
+        let answer = body(&mut Session { conn: &mut conn, lanes: &self.lanes });
+        // A connection that cannot end its transaction is not used again: it would hold on to old pages for ever.
+        if conn.batch_execute("COMMIT").is_ok() {
+            self.idle.lock().push(conn);
+        }
+        answer
+    }
+}

@@ -1,0 +1,126 @@
+//! The row of an agent.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text};
+use diesel::sqlite::SqliteConnection;
+use domain::{Agent, AgentId, Health, LaneSpec, Link, Name, NewAgent, TenantId, Timestamp};
+
+use crate::sqlite::columns;
+use crate::sqlite::failure::Failure;
+use crate::sqlite::schema::agents;
+use crate::sqlite::statement::statement;
+
+/// The row as it is stored.
+#[derive(Debug, Queryable, Insertable, AsChangeset)]
+#[diesel(table_name = agents, treat_none_as_null = true)]
+pub(crate) struct AgentRow {
+    id: i64,
+    tenant_id: i64,
+    name: String,
+    role: String,
+    capabilities: String,
+    capacity: i32,
+    labels: Option<String>,
+    link: String,
+    is_draining: bool,
+    health: i16,
+    created_at: i64,
+    removed_at: Option<i64>,
+}
+
+impl AgentRow {
+    /// Whether it was removed.
+    pub(crate) const fn is_removed(&self) -> bool {
+        self.removed_at.is_some()
+    }
+
+    /// Whether it is this tenant's.
+    pub(crate) const fn is_of(&self, tenant: TenantId) -> bool {
+        self.tenant_id == tenant.0
+    }
+
+    /// The row of an agent.
+    pub(crate) fn of(agent: &Agent, removed_at: Option<Timestamp>) -> Result<Self, Failure> {
+        Ok(Self {
+            id: agent.id.raw(),
+            tenant_id: agent.tenant.0,
+            name: agent.asked.name.as_str().to_owned(),
+            role: agent.asked.role.as_str().to_owned(),
+            capabilities: names_column(&agent.asked.capabilities),
+            capacity: columns::count_column(agent.asked.capacity),
+            labels: columns::labels_column(&agent.asked.labels)?,
+            link: agent.asked.link.as_str().to_owned(),
+            is_draining: agent.is_draining,
+            health: agent.health.code(),
+            created_at: agent.created_at.as_micros(),
+            removed_at: columns::micros(removed_at),
+        })
+    }
+
+    /// The agent of a row.
+    pub(crate) fn understood(self) -> Result<Agent, Failure> {
+        let corrupt = |why: &str| Failure::corrupt(format!("agent {}", self.id), why);
+        Ok(Agent {
+            id: AgentId::from_raw(self.id),
+            tenant: TenantId(self.tenant_id),
+            asked: NewAgent {
+                name: columns::name(&self.name)?,
+                role: columns::name(&self.role)?,
+                capabilities: LaneSpec::requires_from_key(&self.capabilities),
+                capacity: columns::count(self.capacity),
+                labels: columns::labels(self.labels.as_deref())?,
+                link: Link::from_word(&self.link).ok_or_else(|| corrupt("unknown link"))?,
+            },
+            is_draining: self.is_draining,
+            health: Health::from_code(self.health).ok_or_else(|| corrupt("unknown health"))?,
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+
+    /// The row of an agent, also of a removed one.
+    pub(crate) fn load(conn: &mut SqliteConnection, id: AgentId) -> Result<Option<Self>, Failure> {
+        Ok(LoadAgent { id: id.raw() }.get_result(conn).optional()?)
+    }
+
+    /// Writes the row, new or changed.
+    pub(crate) fn store(self, conn: &mut SqliteConnection) -> Result<(), Failure> {
+        diesel::insert_into(agents::table)
+            .values(&self)
+            .on_conflict(agents::id)
+            .do_update()
+            .set(&self)
+            .execute(conn)?;
+        Ok(())
+    }
+}
+
+/// An agent that may take tasks of `lane`: it is there, takes new ones, and covers what the lane requires.
+pub(crate) fn may_take(conn: &mut SqliteConnection, id: AgentId, lane: &LaneSpec) -> Result<bool, Failure> {
+    let Some(row) = AgentRow::load(conn, id)? else { return Ok(false) };
+    if row.is_removed() || row.is_draining {
+        return Ok(false);
+    }
+    // Most lanes require nothing, and then nothing needs to be read from the row.
+    let capabilities = if lane.requires.is_empty() {
+        BTreeSet::new()
+    } else {
+        LaneSpec::requires_from_key(&row.capabilities)
+    };
+    Ok(lane.is_covered_by(TenantId(row.tenant_id), id, &capabilities))
+}
+
+fn names_column(names: &BTreeSet<Name>) -> String {
+    let words: Vec<&str> = names.iter().map(Name::as_str).collect();
+    words.join(",")
+}
+
+statement! {
+    /// One row by its id.
+    LoadAgent { id: i64 } -> (
+        BigInt, BigInt, Text, Text, Text, Integer, Nullable<Text>, Text, Bool, SmallInt, BigInt, Nullable<BigInt>,
+    ) =
+    "SELECT id, tenant_id, name, role, capabilities, capacity, labels, link, is_draining, health, created_at, \
+     removed_at FROM agents WHERE id = "; id
+}

@@ -1,0 +1,193 @@
+//! The row of an attempt: written once, at its end.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text};
+use diesel::sqlite::SqliteConnection;
+use domain::attempt::{ERROR_KIND_CHARS_MAX, ERROR_MESSAGE_BYTES_MAX};
+use domain::{AgentId, AttemptError, Outcome, Report, TaskId, Timestamp, Usage};
+
+use crate::record::AttemptRecord;
+use crate::sqlite::columns;
+use crate::sqlite::failure::Failure;
+use crate::sqlite::statement::statement;
+use crate::sqlite::task_row::TaskRow;
+
+/// What is known at the end of an attempt beside its outcome.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ending<'a> {
+    /// What the holder reported; `None` when the hive ended it.
+    pub report: Option<i16>,
+    /// Why it failed.
+    pub error: Option<AttemptError>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+    /// The result, as JSON.
+    pub result: Option<&'a str>,
+}
+
+impl<'a> Ending<'a> {
+    /// What a holder's report says. Errors that are too long are cut.
+    pub(crate) fn of(report: &'a Report) -> Self {
+        let code = Some(report_code(report));
+        match report {
+            Report::Succeeded { result, usage } => {
+                Self { report: code, error: None, usage: *usage, result: result.as_deref() }
+            }
+            Report::Failed { error, usage, .. } => {
+                Self { report: code, error: Some(cut(error)), usage: *usage, result: None }
+            }
+            Report::HandedBack { reason } => Self {
+                report: code,
+                error: Some(AttemptError::stated("handed_back", *reason)),
+                ..Self::default()
+            },
+        }
+    }
+
+    /// An error that the hive states.
+    pub(crate) fn stated(kind: &'static str, message: &'static str) -> Self {
+        Self { error: Some(AttemptError::stated(kind, message)), ..Self::default() }
+    }
+}
+
+/// The stored number of what a holder reported.
+pub(crate) const fn report_code(report: &Report) -> i16 {
+    match report {
+        Report::Succeeded { .. } => 0,
+        Report::Failed { .. } => 1,
+        Report::HandedBack { .. } => 2,
+    }
+}
+
+fn cut(error: &AttemptError) -> AttemptError {
+    AttemptError {
+        kind: error.kind.chars().take(ERROR_KIND_CHARS_MAX).collect(),
+        message: cut_at(&error.message, ERROR_MESSAGE_BYTES_MAX).to_owned(),
+    }
+}
+
+/// The longest beginning of `text` that has at most `bytes_max` bytes and ends between two characters.
+pub(crate) fn cut_at(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+/// Writes the row of the attempt that `task` was in; `task` still holds its number, its holder and its start.
+pub(crate) fn insert(
+    conn: &mut SqliteConnection,
+    task: &TaskRow,
+    outcome: Outcome,
+    ending: &Ending<'_>,
+    ended_at: Timestamp,
+) -> Result<(), Failure> {
+    let usage = columns::usage_column(ending.usage.as_ref())?;
+    InsertAttempt {
+        task: task.id.raw(),
+        attempt: columns::count_column(task.attempt),
+        agent: task.agent.map(AgentId::raw),
+        started_at: task.started_at.unwrap_or(ended_at).as_micros(),
+        ended_at: ended_at.as_micros(),
+        outcome: outcome.code(),
+        report: ending.report,
+        error_kind: ending.error.as_ref().map(|error| error.kind.as_str()),
+        error_message: ending.error.as_ref().map(|error| error.message.as_str()),
+        usage: usage.as_deref(),
+        result: ending.result,
+    }
+    .execute(conn)?;
+    Ok(())
+}
+
+/// What the holder of an ended attempt reported: `None` when there is no such row, `Some(None)` when it reported
+/// nothing.
+pub(crate) fn reported(
+    conn: &mut SqliteConnection,
+    task: TaskId,
+    attempt: u32,
+) -> Result<Option<Option<i16>>, Failure> {
+    let statement = LoadReport { task: task.raw(), attempt: columns::count_column(attempt) };
+    Ok(statement.get_result::<(Option<i16>,)>(conn).optional()?.map(|(report,)| report))
+}
+
+/// The row as it is stored, without the result.
+#[derive(Debug, Queryable)]
+pub(crate) struct RawAttempt {
+    attempt: i32,
+    agent_id: Option<i64>,
+    started_at: i64,
+    ended_at: i64,
+    outcome: i16,
+    error_kind: Option<String>,
+    error_message: Option<String>,
+    usage: Option<String>,
+}
+
+impl TryFrom<RawAttempt> for AttemptRecord {
+    type Error = Failure;
+
+    fn try_from(raw: RawAttempt) -> Result<Self, Failure> {
+        let outcome = Outcome::from_code(raw.outcome)
+            .ok_or_else(|| Failure::corrupt("attempt", format!("unknown outcome {}", raw.outcome)))?;
+        let error =
+            raw.error_kind.map(|kind| AttemptError { kind, message: raw.error_message.unwrap_or_default() });
+        Ok(Self {
+            attempt: columns::count(raw.attempt),
+            agent: raw.agent_id.map(AgentId::from_raw),
+            started_at: Timestamp::from_micros(raw.started_at),
+            ended_at: Some(Timestamp::from_micros(raw.ended_at)),
+            outcome: Some(outcome),
+            error,
+            usage: columns::usage(raw.usage.as_deref())?,
+        })
+    }
+}
+
+/// The last attempt of a task that has ended, if one has.
+pub(crate) fn last_ended(
+    conn: &mut SqliteConnection,
+    task: TaskId,
+) -> Result<Option<AttemptRecord>, Failure> {
+    let raw = LoadLastAttempt { task: task.raw() }.get_result::<RawAttempt>(conn).optional()?;
+    raw.map(AttemptRecord::try_from).transpose()
+}
+
+statement! {
+    /// A new row.
+    InsertAttempt<'a> {
+        task: i64, attempt: i32, agent: Option<i64>, started_at: i64, ended_at: i64, outcome: i16,
+        report: Option<i16>, error_kind: Option<&'a str>, error_message: Option<&'a str>, usage: Option<&'a str>,
+        result: Option<&'a str>,
+    } =
+    "INSERT INTO attempts (task_id, attempt, agent_id, started_at, ended_at, outcome, report, error_kind, \
+     error_message, usage, result) VALUES ("; task, ", "; attempt, ", "; agent, ", "; started_at,
+    ", "; ended_at, ", "; outcome, ", "; report, ", "; error_kind, ", "; error_message, ", "; usage,
+    ", "; result, ")"
+}
+
+statement! {
+    /// What the holder of an attempt reported.
+    LoadReport { task: i64, attempt: i32 } -> (Nullable<SmallInt>,) =
+    "SELECT report FROM attempts WHERE task_id = "; task, " AND attempt = "; attempt
+}
+
+statement! {
+    /// The newest row of a task.
+    LoadLastAttempt { task: i64 } -> (
+        Integer, Nullable<BigInt>, BigInt, BigInt, SmallInt, Nullable<Text>, Nullable<Text>, Nullable<Text>,
+    ) =
+    "SELECT attempt, agent_id, started_at, ended_at, outcome, error_kind, error_message, usage FROM attempts \
+     WHERE task_id = "; task, " ORDER BY attempt DESC LIMIT 1"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut_at("aäb", 2), "a");
+        assert_eq!(cut_at("aäb", 3), "aä");
+        assert_eq!(cut_at("aäb", 9), "aäb");
+        assert_eq!(cut_at("ä", 0), "");
+    }
+}

@@ -1,0 +1,248 @@
+//! The writer on SQLite: one transaction a batch, and what becomes of it when something fails.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel::sqlite::SqliteConnection;
+use domain::Timestamp;
+
+use crate::clock::Clock;
+use crate::command::Command;
+use crate::error::{OpenError, WriteError};
+use crate::metrics::Metrics;
+use crate::outcome::Outcome;
+use crate::port::{BatchError, BatchWriter, Committed};
+use crate::sqlite::batch::{Batch, Told};
+use crate::sqlite::failure::{Failure, Remedy};
+use crate::sqlite::lanes::Lanes;
+use crate::sqlite::statement::statement;
+use crate::sqlite::{commands, connection};
+
+/// Above this size of the write-ahead log the writer waits for readers and truncates it: 64 MiB.
+const WAL_BYTES_MAX: u64 = 64 << 20;
+/// How much more the log may grow before the writer tries again after readers were in the way.
+const WAL_BYTES_STEP: u64 = 16 << 20;
+/// How often a batch is tried while another program holds the database; each try waits for the busy timeout.
+const BUSY_TRIES: u32 = 5;
+
+/// How a batch's commands share its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// All or none.
+    Together,
+    /// Each within a savepoint of its own, so that one that fails takes none with it.
+    Apart,
+}
+
+/// Applies batches to a SQLite database.
+pub(crate) struct SqliteWriter {
+    conn: SqliteConnection,
+    wal: PathBuf,
+    lanes: Lanes,
+    lanes_max: usize,
+    last_seq: i64,
+    last_at: Timestamp,
+    clock: Clock,
+    metrics: Metrics,
+    truncates_above: u64,
+}
+
+impl SqliteWriter {
+    /// Opens the connection and loads where the log and the lanes stand.
+    pub(crate) fn open(
+        database: &Path,
+        lanes_max: u32,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, OpenError> {
+        let said = |error: Failure| OpenError::Database(error.to_string());
+        let mut conn =
+            connection::writer(database).map_err(|error| OpenError::Database(error.to_string()))?;
+        let (last_seq, last_at) = log_head(&mut conn).map_err(said)?;
+        let lanes = Lanes::load(&mut conn).map_err(said)?;
+        Ok(Self {
+            conn,
+            wal: connection::wal_path(database),
+            lanes,
+            lanes_max: usize::try_from(lanes_max).unwrap_or(usize::MAX),
+            last_seq,
+            last_at,
+            clock,
+            metrics,
+            truncates_above: WAL_BYTES_MAX,
+        })
+    }
+
+    /// One transaction. What was interned in it is forgotten when it fails.
+    fn transact(&mut self, batch: &[Command], mode: Mode) -> Result<Committed, Remedy> {
+        let now = self.clock.now().max(self.last_at);
+        self.conn
+            .batch_execute("BEGIN IMMEDIATE")
+            .map_err(|error| Failure::from(error).remedy().before_commit())?;
+        let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, self.last_seq);
+        let nothing = open.mark();
+        let applied = match mode {
+            Mode::Together => together(&mut open, batch),
+            Mode::Apart => apart(&mut open, batch),
+        };
+        let written = applied.and_then(|outcomes| {
+            open.flush().map_err(|failure| failure.remedy())?;
+            Ok(outcomes)
+        });
+        let committed = written.map_err(Remedy::before_commit).and_then(|outcomes| {
+            execute(&mut open, "COMMIT")?;
+            Ok(outcomes)
+        });
+        match committed {
+            Ok(outcomes) => {
+                let Told { events, new_lanes } = open.told();
+                self.last_seq = events.last().map_or(self.last_seq, |event| event.seq);
+                self.last_at = now;
+                Ok(Committed { outcomes, events, new_lanes })
+            }
+            Err(remedy) => {
+                open.go_back(nothing);
+                // SQLite rolls back by itself after some errors; then there is nothing to roll back.
+                let _ = self.conn.batch_execute("ROLLBACK");
+                Err(remedy)
+            }
+        }
+    }
+}
+
+/// Levers for tests.
+#[cfg(test)]
+impl SqliteWriter {
+    /// The connection, to set it to what a full or a read-only disk does.
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.conn
+    }
+
+    /// Tidies as if the log were too large above so many bytes.
+    pub(crate) fn tidy_above(&mut self, bytes: u64) {
+        self.truncates_above = bytes;
+        self.tidy();
+    }
+}
+
+fn together(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcome, WriteError>>, Remedy> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for command in batch {
+        outcomes.push(Ok(commands::apply(open, command).map_err(|failure| failure.remedy())?));
+    }
+    Ok(outcomes)
+}
+
+fn apart(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcome, WriteError>>, Remedy> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for command in batch {
+        let before = open.mark();
+        execute(open, "SAVEPOINT command")?;
+        // Events are written at once, so that one that cannot be is its own command's fault.
+        let applied = commands::apply(open, command).and_then(|outcome| open.flush().map(|()| outcome));
+        match applied {
+            Ok(outcome) => {
+                execute(open, "RELEASE command")?;
+                outcomes.push(Ok(outcome));
+            }
+            Err(failure) => match failure.remedy() {
+                Remedy::RefuseCommand(why) => {
+                    open.go_back(before);
+                    execute(open, "ROLLBACK TO command; RELEASE command")?;
+                    outcomes.push(Err(WriteError::Refused(why)));
+                }
+                remedy @ (Remedy::TryAgain(_) | Remedy::Reopen(_) | Remedy::DiskFailed(_)) => {
+                    return Err(remedy);
+                }
+            },
+        }
+    }
+    Ok(outcomes)
+}
+
+fn execute(open: &mut Batch<'_>, sql: &str) -> Result<(), Remedy> {
+    open.conn.batch_execute(sql).map_err(|error| Failure::from(error).remedy())
+}
+
+impl BatchWriter for SqliteWriter {
+    fn apply(&mut self, batch: &[Command]) -> Result<Committed, BatchError> {
+        let mut mode = Mode::Together;
+        let mut tries = 0;
+        loop {
+            match self.transact(batch, mode) {
+                Ok(committed) => return Ok(committed),
+                Err(Remedy::RefuseCommand(why)) if mode == Mode::Together => {
+                    tracing::warn!(error = %why, commands = batch.len(), "a batch is applied command by command");
+                    self.metrics.writer_replays.inc();
+                    mode = Mode::Apart;
+                }
+                Err(Remedy::TryAgain(why)) => {
+                    tries += 1;
+                    if tries >= BUSY_TRIES {
+                        return Err(BatchError::Unavailable(why));
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                // diesel does not tell a failed sync from a failed write, but only a commit syncs. After a failed
+                // sync the kernel may have dropped what was written, so that only a start over is safe.
+                Err(Remedy::DiskFailed(why)) => return Err(BatchError::SyncFailed(why)),
+                Err(Remedy::Reopen(why) | Remedy::RefuseCommand(why)) => {
+                    return Err(BatchError::Unavailable(why));
+                }
+            }
+        }
+    }
+
+    fn tidy(&mut self) {
+        let wal_bytes = std::fs::metadata(&self.wal).map_or(0, |wal| wal.len());
+        self.metrics.wal_bytes.set(i64::try_from(wal_bytes).unwrap_or(i64::MAX));
+        if wal_bytes <= self.truncates_above {
+            return;
+        }
+        let result = match truncate(&mut self.conn) {
+            Ok(true) => "done",
+            Ok(false) => "busy",
+            Err(error) => {
+                let failure = Failure::from(error);
+                tracing::error!(error = %failure, "the write-ahead log cannot be truncated");
+                if matches!(failure.remedy(), Remedy::DiskFailed(_)) {
+                    // It syncs the database: what was committed may be lost if this went on.
+                    std::process::abort();
+                }
+                "failed"
+            }
+        };
+        self.truncates_above =
+            if result == "done" { WAL_BYTES_MAX } else { wal_bytes.saturating_add(WAL_BYTES_STEP) };
+        self.metrics.checkpoint_runs.with_label_values(&["truncate", result]).inc();
+    }
+}
+
+/// Moves the whole log into the database and empties it, waiting a little for readers; `false` when they stayed.
+fn truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
+    conn.batch_execute("PRAGMA busy_timeout = 200")?;
+    let truncated = TruncateWal {}.get_result::<(i64,)>(conn);
+    conn.batch_execute("PRAGMA busy_timeout = 5000")?;
+    truncated.map(|(busy,)| busy == 0)
+}
+
+/// The last `seq` and the latest time of the log.
+pub(crate) fn log_head(conn: &mut SqliteConnection) -> Result<(i64, Timestamp), Failure> {
+    let (seq, at): (i64, i64) = LogHead {}.get_result(conn)?;
+    Ok((seq, Timestamp::from_micros(at)))
+}
+
+statement! {
+    /// The last `seq`, also when retention has emptied the log, and its time.
+    LogHead {} -> (BigInt, BigInt) =
+    "SELECT max(coalesce((SELECT max(seq) FROM events), 0), events_floor), \
+     coalesce((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0) FROM hive WHERE id = 1"
+}
+
+statement! {
+    /// Answers whether readers were in the way.
+    TruncateWal {} -> (BigInt,) = "PRAGMA wal_checkpoint(TRUNCATE)"
+}

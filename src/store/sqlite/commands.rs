@@ -1,0 +1,60 @@
+//! Commands, one file each: read the hot row, let `domain::transition` decide, write.
+
+mod append_output;
+mod cancel_task;
+mod change_agent;
+pub(crate) mod claim_tasks;
+mod finish_attempt;
+pub(crate) mod grace_leases;
+mod keys;
+mod patch_task;
+mod pause_queue;
+mod record_system_event;
+mod redrive_task;
+mod register_agent;
+mod renew_lease;
+mod save_checkpoint;
+mod submit_task;
+pub(crate) mod sweep;
+
+use domain::TenantId;
+
+use crate::command::Command;
+use crate::outcome::Outcome;
+use crate::sqlite::batch::Batch;
+use crate::sqlite::failure::Failure;
+use crate::sqlite::task_row::TaskRow;
+
+/// Applies one command inside the batch's transaction.
+pub(crate) fn apply(batch: &mut Batch<'_>, command: &Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::SubmitTask(command) => submit_task::apply(batch, command).map(Outcome::Submitted),
+        Command::ClaimTasks(command) => claim_tasks::apply(batch, command).map(Outcome::Claimed),
+        Command::FinishAttempt(command) => finish_attempt::apply(batch, command).map(Outcome::Finished),
+        Command::RenewLease(command) => renew_lease::apply(batch, command).map(Outcome::Renewed),
+        Command::CancelTask(command) => cancel_task::apply(batch, command).map(Outcome::Canceled),
+        Command::RedriveTask(command) => redrive_task::apply(batch, command).map(Outcome::Redriven),
+        Command::PatchTask(command) => patch_task::apply(batch, command).map(Outcome::Patched),
+        Command::AppendOutput(command) => append_output::apply(batch, command).map(Outcome::Appended),
+        Command::RegisterAgent(command) => register_agent::apply(batch, command).map(Outcome::Registered),
+        Command::ChangeAgent(command) => change_agent::apply(batch, command).map(Outcome::AgentChange),
+        Command::PauseQueue(command) => pause_queue::apply(batch, command).map(Outcome::QueueChanged),
+        Command::Sweep(command) => sweep::apply(batch, command).map(Outcome::Swept),
+        Command::GraceLeases(command) => grace_leases::apply(batch, *command).map(Outcome::Graced),
+        Command::RecordSystemEvent(command) => {
+            record_system_event::apply(batch, command).map(Outcome::Recorded)
+        }
+        Command::SaveCheckpoint(command) => save_checkpoint::apply(batch, command).map(Outcome::Saved),
+    }
+}
+
+/// A tenant's task; another tenant's is as good as none.
+fn task_of(batch: &mut Batch<'_>, tenant: TenantId, id: domain::TaskId) -> Result<Option<TaskRow>, Failure> {
+    Ok(TaskRow::load(batch.conn, id)?.filter(|task| task.tenant == tenant))
+}
+
+/// A stored task as it stands, for an answer.
+fn record(batch: &mut Batch<'_>, task: &TaskRow) -> Result<Box<crate::record::TaskRecord>, Failure> {
+    let lane = batch.lane_spec(task.lane)?;
+    crate::sqlite::records::task(batch.conn, task, &lane).map(Box::new)
+}

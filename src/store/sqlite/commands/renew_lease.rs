@@ -1,0 +1,32 @@
+//! Renews a lease by its own time to live.
+
+use diesel::prelude::*;
+use domain::{TaskState, timeouts};
+
+use crate::command::RenewLease;
+use crate::outcome::Renewed;
+use crate::sqlite::batch::Batch;
+use crate::sqlite::failure::Failure;
+use crate::sqlite::statement::statement;
+use crate::sqlite::task_row::TaskRow;
+
+pub(super) fn apply(batch: &mut Batch<'_>, command: &RenewLease) -> Result<Renewed, Failure> {
+    let Some(task) = TaskRow::load(batch.conn, command.task)? else { return Ok(Renewed::NotFound) };
+    if task.state != TaskState::Working || task.attempt != command.attempt {
+        return Ok(Renewed::Stale);
+    }
+    let renewed = timeouts::earliest(Some(batch.now.plus_ms(task.lease_ttl_ms)), task.lease_cap_at);
+    // The grace after a start may have given more, and that holds.
+    let lease_expires_at = renewed.max(task.lease_expires_at).unwrap_or(batch.now);
+    if Some(lease_expires_at) != task.lease_expires_at {
+        StoreLease { id: task.id.raw(), lease_expires_at: lease_expires_at.as_micros() }
+            .execute(batch.conn)?;
+    }
+    Ok(Renewed::Until { lease_expires_at, is_cancel_requested: task.cancel_requested_at.is_some() })
+}
+
+statement! {
+    /// Only the lease.
+    StoreLease { id: i64, lease_expires_at: i64 } =
+    "UPDATE tasks SET lease_expires_at = "; lease_expires_at, " WHERE id = "; id
+}

@@ -1,0 +1,118 @@
+//! Terminal tasks past their retention are removed with all that belongs to them, and so are removed agents.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, SmallInt};
+use domain::{EventKind, TaskState, TenantId, Timestamp};
+
+use crate::sqlite::batch::{Batch, Fact};
+use crate::sqlite::data::Data;
+use crate::sqlite::failure::Failure;
+use crate::sqlite::statement::statement;
+
+/// How many tasks of one tenant were removed.
+#[derive(Debug, Default)]
+struct Retired {
+    completed: u32,
+    failed: u32,
+    canceled: u32,
+}
+
+pub(super) fn apply(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Result<u32, Failure> {
+    let finished = Finished { before: before.as_micros(), limit: i64::from(limit) };
+    let rows: Vec<(i64, i64, i16)> = finished.load(batch.conn)?;
+    let mut by_tenant: BTreeMap<i64, Retired> = BTreeMap::new();
+    let mut count: u32 = 0;
+    for (id, tenant, state) in &rows {
+        remove(batch, *id)?;
+        let retired = by_tenant.entry(*tenant).or_default();
+        match TaskState::from_code(*state) {
+            Some(TaskState::Completed) => retired.completed += 1,
+            Some(TaskState::Failed) => retired.failed += 1,
+            Some(TaskState::Canceled) => retired.canceled += 1,
+            Some(TaskState::Scheduled | TaskState::Queued | TaskState::Working) | None => {}
+        }
+        count = count.saturating_add(1);
+    }
+    if let Some(highest) = rows.iter().map(|(id, ..)| *id).max() {
+        RaiseIdsFloor { id: highest }.execute(batch.conn)?;
+    }
+    for (tenant, retired) in by_tenant {
+        let data = Data::new()
+            .value("completed", retired.completed)
+            .value("failed", retired.failed)
+            .value("canceled", retired.canceled)
+            .finish(None);
+        batch.tell(Fact {
+            kind: EventKind::SystemTasksRetired,
+            tenant: TenantId(tenant),
+            agent: None,
+            correlation_id: Arc::from(""),
+            data,
+        })?;
+    }
+    retire_agents(batch, before, limit)?;
+    Ok(count)
+}
+
+fn remove(batch: &mut Batch<'_>, id: i64) -> Result<(), Failure> {
+    DeleteOutput { id }.execute(batch.conn)?;
+    DeleteAttempts { id }.execute(batch.conn)?;
+    DeleteSpec { id }.execute(batch.conn)?;
+    DeleteTask { id }.execute(batch.conn)?;
+    Ok(())
+}
+
+fn retire_agents(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Result<(), Failure> {
+    let removed = RemovedAgents { before: before.as_micros(), limit: i64::from(limit) };
+    for (id,) in removed.load::<(i64,)>(batch.conn)? {
+        RaiseIdsFloor { id }.execute(batch.conn)?;
+        DeleteAgent { id }.execute(batch.conn)?;
+    }
+    Ok(())
+}
+
+statement! {
+    /// Terminal tasks that ended before a moment, longest ended first.
+    Finished { before: i64, limit: i64 } -> (BigInt, BigInt, SmallInt) =
+    "SELECT id, tenant_id, state FROM tasks INDEXED BY tasks_finished WHERE state >= 3 AND finished_at < "; before,
+    " ORDER BY finished_at LIMIT "; limit
+}
+
+statement! {
+    /// Agents that were removed before a moment.
+    RemovedAgents { before: i64, limit: i64 } -> (BigInt,) =
+    "SELECT id FROM agents WHERE removed_at IS NOT NULL AND removed_at < "; before, " LIMIT "; limit
+}
+
+statement! {
+    /// No id below comes again.
+    RaiseIdsFloor { id: i64 } = "UPDATE hive SET ids_floor = max(ids_floor, "; id, ") WHERE id = 1"
+}
+
+statement! {
+    /// All output of a task.
+    DeleteOutput { id: i64 } = "DELETE FROM task_output WHERE task_id = "; id
+}
+
+statement! {
+    /// All attempts of a task.
+    DeleteAttempts { id: i64 } = "DELETE FROM attempts WHERE task_id = "; id
+}
+
+statement! {
+    /// What was asked for.
+    DeleteSpec { id: i64 } = "DELETE FROM task_specs WHERE task_id = "; id
+}
+
+statement! {
+    /// The task.
+    DeleteTask { id: i64 } = "DELETE FROM tasks WHERE id = "; id
+}
+
+statement! {
+    /// An agent.
+    DeleteAgent { id: i64 } = "DELETE FROM agents WHERE id = "; id
+}

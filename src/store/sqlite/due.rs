@@ -1,0 +1,70 @@
+//! When a janitor has something to do next: one index seek each.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel::sqlite::SqliteConnection;
+use domain::Timestamp;
+
+use crate::command::Chore;
+use crate::sqlite::failure::Failure;
+use crate::sqlite::statement::statement;
+
+/// When the next row of a chore is due, as of `now`; `None` when there is none.
+pub(crate) fn next_due(
+    conn: &mut SqliteConnection,
+    chore: Chore,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Failure> {
+    let oldest: Option<(i64,)> = match chore {
+        Chore::StageDue => NextEligible {}.get_result(conn).optional()?,
+        Chore::ReapLeases => NextExpiry {}.get_result(conn).optional()?,
+        Chore::ExpireWaiting => NextDeadline {}.get_result(conn).optional()?,
+        Chore::RetireTasks(_) => OldestFinished {}.get_result(conn).optional()?,
+        Chore::RetireEvents(_) => OldestCoveredEvent {}.get_result(conn).optional()?,
+        Chore::RetireKeys => NextKeyExpiry {}.get_result(conn).optional()?,
+    };
+    let keeps_us = match chore {
+        Chore::RetireTasks(before) | Chore::RetireEvents(before) => {
+            now.as_micros().saturating_sub(before.as_micros())
+        }
+        Chore::StageDue | Chore::ReapLeases | Chore::ExpireWaiting | Chore::RetireKeys => 0,
+    };
+    Ok(oldest.map(|(at,)| Timestamp::from_micros(at.saturating_add(keeps_us))))
+}
+
+statement! {
+    /// The first delay or backoff to end.
+    NextEligible {} -> (BigInt,) =
+    "SELECT eligible_at FROM tasks WHERE state = 0 ORDER BY eligible_at LIMIT 1"
+}
+
+statement! {
+    /// The first lease to expire.
+    NextExpiry {} -> (BigInt,) =
+    "SELECT lease_expires_at FROM tasks WHERE state = 2 ORDER BY lease_expires_at LIMIT 1"
+}
+
+statement! {
+    /// The first wait to be too long.
+    NextDeadline {} -> (BigInt,) =
+    "SELECT wait_deadline_at FROM tasks WHERE state IN (0, 1) AND wait_deadline_at IS NOT NULL \
+     ORDER BY wait_deadline_at LIMIT 1"
+}
+
+statement! {
+    /// The first task that ended.
+    OldestFinished {} -> (BigInt,) =
+    "SELECT finished_at FROM tasks WHERE state >= 3 ORDER BY finished_at LIMIT 1"
+}
+
+statement! {
+    /// The first event, if the last checkpoint covers it.
+    OldestCoveredEvent {} -> (BigInt,) =
+    "SELECT at FROM events WHERE seq <= (SELECT max(seq) FROM checkpoints) ORDER BY seq LIMIT 1"
+}
+
+statement! {
+    /// The first key whose time is over.
+    NextKeyExpiry {} -> (BigInt,) =
+    "SELECT expires_at FROM task_keys ORDER BY expires_at LIMIT 1"
+}

@@ -1,0 +1,164 @@
+//! One task and all that belongs to it.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+use domain::{AgentId, TaskId, TaskState, TenantId, Timestamp};
+
+use super::Session;
+use crate::record::{AttemptRecord, LeaseRecord, OutputChunk, TaskDetail, TaskRecord};
+use crate::sqlite::attempt_row::RawAttempt;
+use crate::sqlite::columns::{count, count_column, span};
+use crate::sqlite::failure::Failure;
+use crate::sqlite::records;
+use crate::sqlite::schema::{attempts, task_output};
+use crate::sqlite::statement::statement;
+use crate::sqlite::task_row::TaskRow;
+
+/// A tenant's task.
+pub(crate) fn row(
+    session: &mut Session<'_>,
+    tenant: TenantId,
+    id: TaskId,
+) -> Result<Option<TaskRow>, Failure> {
+    Ok(TaskRow::load(session.conn, id)?.filter(|task| task.tenant == tenant))
+}
+
+/// A task as it stands, from its row.
+pub(crate) fn record(session: &mut Session<'_>, task: &TaskRow) -> Result<TaskRecord, Failure> {
+    let lane = session.lane(task.lane)?;
+    records::task(session.conn, task, &lane)
+}
+
+/// A task with its input and result.
+pub(crate) fn detail(
+    session: &mut Session<'_>,
+    tenant: TenantId,
+    id: TaskId,
+) -> Result<Option<TaskDetail>, Failure> {
+    let Some(task) = row(session, tenant, id)? else { return Ok(None) };
+    let record = record(session, &task)?;
+    let (input,): (Option<String>,) = LoadInput { task: id.raw() }.get_result(session.conn)?;
+    let result = if task.state == TaskState::Completed {
+        LoadResult { task: id.raw(), attempt: count_column(task.attempt) }
+            .get_result::<(Option<String>,)>(session.conn)
+            .optional()?
+            .and_then(|(result,)| result)
+    } else {
+        None
+    };
+    Ok(Some(TaskDetail { record, input: input.map(Arc::from), result: result.map(Arc::from) }))
+}
+
+/// A task's attempts in order, the present one last.
+pub(crate) fn attempts(
+    session: &mut Session<'_>,
+    tenant: TenantId,
+    id: TaskId,
+) -> Result<Option<Vec<AttemptRecord>>, Failure> {
+    use attempts as a;
+    let Some(task) = row(session, tenant, id)? else { return Ok(None) };
+    let rows: Vec<RawAttempt> = a::table
+        .filter(a::task_id.eq(id.raw()))
+        .order(a::attempt)
+        .select((
+            a::attempt,
+            a::agent_id,
+            a::started_at,
+            a::ended_at,
+            a::outcome,
+            a::error_kind,
+            a::error_message,
+            a::usage,
+        ))
+        .load(session.conn)?;
+    let mut records = rows.into_iter().map(AttemptRecord::try_from).collect::<Result<Vec<_>, _>>()?;
+    if task.state == TaskState::Working {
+        records.push(AttemptRecord {
+            attempt: task.attempt,
+            agent: task.agent,
+            started_at: task.started_at.unwrap_or_default(),
+            ended_at: None,
+            outcome: None,
+            error: None,
+            usage: None,
+        });
+    }
+    Ok(Some(records))
+}
+
+/// A task's output after a piece, in order.
+pub(crate) fn output(
+    session: &mut Session<'_>,
+    (tenant, id): (TenantId, TaskId),
+    (attempt, chunk): (u32, u32),
+    limit: u32,
+) -> Result<Option<Vec<OutputChunk>>, Failure> {
+    use task_output as o;
+    if row(session, tenant, id)?.is_none() {
+        return Ok(None);
+    }
+    let (attempt, chunk) = (count_column(attempt), count_column(chunk));
+    let rows: Vec<(i32, i32, i64, String, bool)> = o::table
+        .filter(o::task_id.eq(id.raw()))
+        .filter(o::attempt.ge(attempt))
+        .filter(o::attempt.gt(attempt).or(o::chunk.gt(chunk)))
+        .order((o::attempt, o::chunk))
+        .limit(i64::from(limit))
+        .select((o::attempt, o::chunk, o::at, o::text, o::is_truncated))
+        .load(session.conn)?;
+    let chunk = |(attempt, chunk, at, text, is_truncated)| OutputChunk {
+        attempt: count(attempt),
+        chunk: count(chunk),
+        at: Timestamp::from_micros(at),
+        text,
+        is_truncated,
+    };
+    Ok(Some(rows.into_iter().map(chunk).collect()))
+}
+
+/// Every working attempt, first to expire first.
+pub(crate) fn leases(session: &mut Session<'_>) -> Result<Vec<LeaseRecord>, Failure> {
+    let rows: Vec<RawLease> = Leases {}.load(session.conn)?;
+    let lease = |raw: RawLease| LeaseRecord {
+        task: TaskId::from_raw(raw.id),
+        attempt: count(raw.attempt),
+        agent: AgentId::from_raw(raw.agent_id),
+        started_at: Timestamp::from_micros(raw.started_at),
+        lease_expires_at: Timestamp::from_micros(raw.lease_expires_at),
+        lease_ttl_ms: span(raw.lease_ttl_ms),
+        is_cancel_requested: raw.cancel_requested_at.is_some(),
+    };
+    Ok(rows.into_iter().map(lease).collect())
+}
+
+/// The part of a working task's row that is its lease.
+#[derive(Queryable)]
+struct RawLease {
+    id: i64,
+    attempt: i32,
+    agent_id: i64,
+    started_at: i64,
+    lease_expires_at: i64,
+    lease_ttl_ms: i64,
+    cancel_requested_at: Option<i64>,
+}
+
+statement! {
+    /// The input of a task.
+    LoadInput { task: i64 } -> (Nullable<Text>,) = "SELECT input FROM task_specs WHERE task_id = "; task
+}
+
+statement! {
+    /// The result of an attempt.
+    LoadResult { task: i64, attempt: i32 } -> (Nullable<Text>,) =
+    "SELECT result FROM attempts WHERE task_id = "; task, " AND attempt = "; attempt
+}
+
+statement! {
+    /// Every working attempt.
+    Leases {} -> (BigInt, Integer, BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>) =
+    "SELECT id, attempt, agent_id, started_at, lease_expires_at, lease_ttl_ms, cancel_requested_at FROM tasks \
+     INDEXED BY tasks_leased WHERE state = 2 ORDER BY lease_expires_at"
+}

@@ -1,0 +1,60 @@
+//! Rows joined into what is shown.
+
+use diesel::sqlite::SqliteConnection;
+use domain::{AttemptError, LaneSpec};
+
+use crate::record::{AttemptRecord, TaskRecord};
+use crate::sqlite::attempt_row;
+use crate::sqlite::failure::Failure;
+use crate::sqlite::spec_row::Spec;
+use crate::sqlite::task_row::{Expiry, TaskRow};
+
+/// A stored task as it stands.
+pub(crate) fn task(
+    conn: &mut SqliteConnection,
+    task: &TaskRow,
+    lane: &LaneSpec,
+) -> Result<TaskRecord, Failure> {
+    let spec = Spec::load(conn, task.id)?;
+    // A task that was never claimed has no attempt to look for.
+    let last = if task.attempt == 0 { None } else { attempt_row::last_ended(conn, task.id)? };
+    Ok(join(task, spec, lane, last))
+}
+
+/// A task from its parts.
+pub(crate) fn join(task: &TaskRow, spec: Spec, lane: &LaneSpec, last: Option<AttemptRecord>) -> TaskRecord {
+    let (error, usage) = last.map_or((None, None), |last| (last.error, last.usage));
+    TaskRecord {
+        id: task.id,
+        tenant: task.tenant,
+        title: spec.title,
+        kind: spec.kind,
+        lane: task.lane,
+        queue: lane.queue.clone(),
+        requires: lane.requires.clone(),
+        pinned: lane.pinned,
+        priority: task.priority,
+        labels: spec.labels,
+        status: task.status(),
+        agent: task.agent,
+        eligible_at: task.eligible_at,
+        created_at: spec.created_at,
+        started_at: task.started_at,
+        finished_at: task.finished_at,
+        lease_expires_at: task.lease_expires_at,
+        error: task.expired.map(expired).or(error),
+        usage,
+        backoff: spec.backoff,
+        timeouts: spec.timeouts,
+        correlation_id: spec.correlation_id,
+        created_by: spec.created_by,
+    }
+}
+
+fn expired(expiry: Expiry) -> AttemptError {
+    let message = match expiry {
+        Expiry::ScheduleToStart => "no agent claimed it in time",
+        Expiry::ScheduleToClose => "it did not end in time",
+    };
+    AttemptError::stated(expiry.as_str(), message)
+}

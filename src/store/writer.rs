@@ -1,0 +1,161 @@
+//! The group-commit writer as others see it: a handle that sends commands, and the loop that applies them.
+
+mod queue;
+mod run;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use domain::{Event, LaneId, LaneSpec};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::command::Write;
+use crate::error::{OpenError, WriteError};
+use crate::metrics::Metrics;
+use crate::port::BatchWriter;
+use queue::{Envelope, Queue, Reply};
+
+/// What one commit left behind.
+#[derive(Debug, Default)]
+pub struct CommitNotice {
+    /// The new events, in `seq` order and without a gap to those before.
+    pub events: Vec<Event>,
+    /// Lanes that were interned; they are named by these events for the first time.
+    pub new_lanes: Vec<(LaneId, Arc<LaneSpec>)>,
+}
+
+impl CommitNotice {
+    /// The `seq` of the first event, when there is one.
+    #[must_use]
+    pub fn first_seq(&self) -> Option<i64> {
+        self.events.first().map(|event| event.seq)
+    }
+}
+
+/// Called with each commit that left events or lanes behind.
+pub type CommitSink = Box<dyn Fn(Arc<CommitNotice>) + Send + Sync>;
+
+/// Why the writer's loop gave up; run it again.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteLoopError {
+    /// The database cannot be opened.
+    #[error("the writer cannot open the database")]
+    Open(#[from] OpenError),
+}
+
+/// Opens the database for one run of the loop, on the thread that runs it.
+pub(crate) type Opener = Box<dyn Fn() -> Result<Box<dyn BatchWriter>, OpenError> + Send + Sync>;
+
+/// What handles and runs share.
+struct Shared {
+    queue: Queue,
+    open: Opener,
+    sink: Mutex<Option<Arc<CommitSink>>>,
+    /// Held by the one run that goes on.
+    turn: Mutex<()>,
+    is_open: AtomicBool,
+    /// The last event that is committed, as far as this process has committed it.
+    committed_seq: AtomicI64,
+    metrics: Metrics,
+}
+
+/// A handle and a loop with a queue of `capacity` commands between them.
+pub(crate) fn writer(capacity: usize, metrics: Metrics, open: Opener) -> (WriterHandle, WriterLoop) {
+    let shared = Arc::new(Shared {
+        queue: Queue::new(capacity),
+        open,
+        sink: Mutex::new(None),
+        turn: Mutex::new(()),
+        is_open: AtomicBool::new(false),
+        committed_seq: AtomicI64::new(0),
+        metrics,
+    });
+    (WriterHandle(Arc::clone(&shared)), WriterLoop(shared))
+}
+
+/// Sends commands to the writer. Cheap to clone.
+#[derive(Clone)]
+pub struct WriterHandle(Arc<Shared>);
+
+impl WriterHandle {
+    /// Sends a command and waits until it is committed.
+    ///
+    /// # Errors
+    /// [`WriteError::Overloaded`] at once when the queue is full; nothing was written then. The others as they say.
+    pub async fn apply<C: Write>(&self, command: C) -> Result<C::Answer, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        // Whoever asked may have gone; the command was applied all the same.
+        self.send(command, |result| drop(reply.send(result)))?;
+        answer.await.unwrap_or_else(|_| Err(WriteError::Unavailable("the writer has gone".to_owned())))
+    }
+
+    /// Sends a command; `then` is called on the writer's thread once it is committed or has failed, so it must be
+    /// short and must not wait.
+    ///
+    /// # Errors
+    /// [`WriteError::Overloaded`] when the queue is full and [`WriteError::Unavailable`] when the writer has stopped
+    /// for good; nothing was written then, and `then` is dropped without being called.
+    pub fn send<C: Write>(
+        &self,
+        command: C,
+        then: impl FnOnce(Result<C::Answer, WriteError>) + Send + 'static,
+    ) -> Result<(), WriteError> {
+        let command = command.into();
+        let kind = command.kind();
+        let reply = Reply::new(move |result| {
+            then(result.and_then(|outcome| {
+                C::answer(outcome)
+                    .ok_or_else(|| WriteError::Unavailable("the writer answered another question".to_owned()))
+            }));
+        });
+        let sent = self.0.queue.push(Envelope { command, reply });
+        if matches!(sent, Err(WriteError::Overloaded)) {
+            self.0.metrics.writer_commands.with_label_values(&[kind, "overloaded"]).inc();
+        }
+        sent
+    }
+
+    /// The last event of this process's commits; 0 before the first. It is set before a commit is answered.
+    #[must_use]
+    pub fn committed_seq(&self) -> i64 {
+        self.0.committed_seq.load(Ordering::Acquire)
+    }
+
+    /// How many commands wait.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.0.queue.len()
+    }
+}
+
+/// The body of the supervised writer thread. Cheap to clone; the queue outlives every run.
+#[derive(Clone)]
+pub struct WriterLoop(Arc<Shared>);
+
+impl WriterLoop {
+    /// Sets who is told of commits, in place of the one before. It is called on the writer's thread after the commit
+    /// is durable and after the replies were sent; when it panics, the run ends.
+    pub fn on_commit(&self, sink: CommitSink) {
+        *self.0.sink.lock() = Some(Arc::new(sink));
+    }
+
+    /// Opens the database and applies batches until `is_stopping` and the queue is drained. `checkpoint` is called
+    /// between batches, at least ten times a second. When the database is out of reach (disk full, I/O), the batch is
+    /// answered with [`WriteError::Unavailable`] and the database is opened anew within this run. May be called again
+    /// after it returned or panicked; a second run at the same time waits for the first.
+    ///
+    /// A disk that does not confirm a sync ends the process: nobody knows what it holds, and a start reads the truth.
+    ///
+    /// # Errors
+    /// When the database cannot be opened; what waits in the queue keeps waiting for the next run.
+    pub fn run(&self, checkpoint: &dyn Fn(), is_stopping: &dyn Fn() -> bool) -> Result<(), WriteLoopError> {
+        run::run(&self.0, checkpoint, is_stopping)
+    }
+
+    /// Whether a run holds the database open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.is_open.load(Ordering::Acquire)
+    }
+}
