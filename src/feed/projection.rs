@@ -1,0 +1,272 @@
+//! The fold: events in, counts out.
+//!
+//! Invariant: folding the same log gives the same projection, whether in one go or from a checkpoint on.
+//!
+//! Invariant: events are folded in `seq` order without a gap; an event that is there already changes nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use domain::{AgentId, Event, EventKind, LaneId, LaneSpec, Move, Name, TaskState, TenantId, Timestamp};
+
+use store::readers::Census;
+
+use crate::figures::{AgentFigures, QueueFigures, RateRing, Rates, StateCounts};
+
+/// The next event is missing; the log must be read from the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("events {after} to {found} (exclusive) are missing from the fold")]
+pub struct Gap {
+    /// The last event that is folded in.
+    pub after: i64,
+    /// The event that came instead of the next one.
+    pub found: i64,
+}
+
+/// What the log says so far.
+#[derive(Debug, Clone, Default)]
+pub struct Projection {
+    seq: i64,
+    totals: StateCounts,
+    lanes: HashMap<LaneId, Lane>,
+    agents: HashMap<AgentId, AgentFigures>,
+    rates: RateRing,
+    /// The last event that made a task `scheduled`, that started one, and that made one wait.
+    marks: Marks,
+}
+
+/// The last events after which a janitor has to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// `seq` of the last event that made a task `scheduled`.
+    pub scheduled: i64,
+    /// `seq` of the last event that started an attempt or asked for a cancel.
+    pub leased: i64,
+    /// `seq` of the last event that made a task wait.
+    pub waiting: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lane {
+    pub(crate) spec: Option<Arc<LaneSpec>>,
+    pub(crate) figures: QueueFigures,
+}
+
+impl Projection {
+    /// The last event that is folded in; 0 when none is.
+    #[must_use]
+    pub const fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    /// Tasks that are stored now, by state.
+    #[must_use]
+    pub const fn totals(&self) -> StateCounts {
+        self.totals
+    }
+
+    /// Every queue of a tenant that has or had tasks, by name.
+    #[must_use]
+    pub fn queues(&self, tenant: TenantId) -> Vec<(Name, QueueFigures)> {
+        let mut found: BTreeMap<Name, QueueFigures> = BTreeMap::new();
+        for lane in self.lanes.values() {
+            if let Some(spec) = lane.spec.as_ref().filter(|spec| spec.tenant == tenant) {
+                found.entry(spec.queue.clone()).or_default().add(&lane.figures);
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// What is known of an agent; zeros where nothing is.
+    #[must_use]
+    pub fn agent(&self, id: AgentId) -> AgentFigures {
+        self.agents.get(&id).copied().unwrap_or_default()
+    }
+
+    /// Every lane with its meaning and its figures.
+    pub fn lanes(&self) -> impl Iterator<Item = (LaneId, &Arc<LaneSpec>, &QueueFigures)> {
+        self.lanes.iter().filter_map(|(id, lane)| lane.spec.as_ref().map(|spec| (*id, spec, &lane.figures)))
+    }
+
+    /// What happened per second over the minute before `now`.
+    #[must_use]
+    pub fn rates(&self, now: Timestamp) -> Rates {
+        self.rates.rates(now)
+    }
+
+    /// The last events after which a janitor has to look again.
+    #[must_use]
+    pub const fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    /// Learns what a lane means; events name lanes by number only.
+    pub fn learn_lane(&mut self, id: LaneId, spec: Arc<LaneSpec>) {
+        self.lanes.entry(id).or_default().spec = Some(spec);
+    }
+
+    /// Folds one event in.
+    ///
+    /// # Errors
+    /// [`Gap`] when an event before it is missing; nothing changes then.
+    pub fn fold(&mut self, event: &Event) -> Result<(), Gap> {
+        if event.seq <= self.seq {
+            return Ok(());
+        }
+        if event.seq != self.seq + 1 {
+            return Err(Gap { after: self.seq, found: event.seq });
+        }
+        self.seq = event.seq;
+        self.rates.count(event);
+        if let Some(moved) = event.moved {
+            self.fold_move(event, moved);
+        }
+        match event.kind {
+            EventKind::SystemTasksRetired => self.fold_retired(&event.data),
+            EventKind::AgentRemoved => self.forget_idle_agent(event.agent),
+            EventKind::TaskCancelRequested => self.marks.leased = event.seq,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fold_move(&mut self, event: &Event, moved: Move) {
+        let priority = event.priority.unwrap_or(domain::limits::PRIORITY_DEFAULT);
+        if moved.from != Some(moved.to) {
+            self.totals.shift(moved.from, moved.to);
+        }
+        if let Some(lane) = event.lane {
+            let figures = &mut self.lanes.entry(lane).or_default().figures;
+            if moved.from != Some(moved.to) {
+                figures.counts.shift(moved.from, moved.to);
+            }
+            let before = moved.priority_from.unwrap_or(priority);
+            step(figures, before, moved.from == Some(TaskState::Queued), false);
+            step(figures, priority, moved.to == TaskState::Queued, true);
+        }
+        if let Some(agent) = event.agent {
+            self.fold_agent(agent, event, moved);
+        }
+        self.mark(event.seq, moved.to);
+    }
+
+    fn fold_agent(&mut self, agent: AgentId, event: &Event, moved: Move) {
+        let begins = moved.to == TaskState::Working && moved.from != Some(TaskState::Working);
+        let ends = moved.from == Some(TaskState::Working) && moved.to != TaskState::Working;
+        if !begins && !ends {
+            return;
+        }
+        let figures = self.agents.entry(agent).or_default();
+        figures.last_activity_at = Some(event.at);
+        if begins {
+            figures.working += 1;
+            return;
+        }
+        figures.working = figures.working.saturating_sub(1);
+        match event.kind {
+            EventKind::TaskCompleted => figures.completed += 1,
+            EventKind::TaskFailed | EventKind::TaskRetrying => figures.failed += 1,
+            _ => {}
+        }
+    }
+
+    fn mark(&mut self, seq: i64, to: TaskState) {
+        match to {
+            TaskState::Scheduled => {
+                self.marks.scheduled = seq;
+                self.marks.waiting = seq;
+            }
+            TaskState::Queued => self.marks.waiting = seq,
+            TaskState::Working => self.marks.leased = seq,
+            TaskState::Completed | TaskState::Failed | TaskState::Canceled => {}
+        }
+    }
+
+    fn fold_retired(&mut self, data: &str) {
+        let Ok(retired) = serde_json::from_str::<Retired>(data) else { return };
+        self.totals.lower(TaskState::Completed, retired.completed);
+        self.totals.lower(TaskState::Failed, retired.failed);
+        self.totals.lower(TaskState::Canceled, retired.canceled);
+    }
+
+    /// The figures of an agent that is gone stay while attempts of it still run.
+    fn forget_idle_agent(&mut self, agent: Option<AgentId>) {
+        if let Some(agent) = agent
+            && self.agents.get(&agent).is_some_and(|figures| figures.working == 0)
+        {
+            self.agents.remove(&agent);
+        }
+    }
+
+    pub(crate) fn stored(&self) -> Stored {
+        Stored {
+            seq: self.seq,
+            totals: self.totals,
+            lanes: self.lanes.iter().map(|(id, lane)| (id.0, lane.figures)).collect(),
+            agents: self.agents.iter().map(|(id, figures)| (id.raw(), *figures)).collect(),
+        }
+    }
+
+    /// From a count of what is stored, for a log whose beginning is gone: waiting and working are exact, what goes over
+    /// all the log begins with what is still there.
+    pub(crate) fn counted(census: &Census) -> Self {
+        let mut fresh = Self { seq: census.seq, ..Self::default() };
+        for ((lane, state, priority), count) in &census.tasks {
+            fresh.totals.raise(*state, *count);
+            let figures = &mut fresh.lanes.entry(*lane).or_default().figures;
+            figures.counts.raise(*state, *count);
+            if *state == TaskState::Queued
+                && let Some(level) = figures.by_priority.get_mut(usize::from(*priority))
+            {
+                *level += count;
+            }
+        }
+        for (agent, working) in &census.working {
+            fresh.agents.entry(*agent).or_default().working = *working;
+        }
+        fresh.marks = Marks { scheduled: census.seq, leased: census.seq, waiting: census.seq };
+        fresh
+    }
+
+    pub(crate) fn restored(stored: Stored) -> Self {
+        let lane = |(id, figures)| (LaneId(id), Lane { spec: None, figures });
+        Self {
+            seq: stored.seq,
+            totals: stored.totals,
+            lanes: stored.lanes.into_iter().map(lane).collect(),
+            agents: stored.agents.into_iter().map(|(id, figures)| (AgentId::from_raw(id), figures)).collect(),
+            rates: RateRing::default(),
+            marks: Marks { scheduled: stored.seq, leased: stored.seq, waiting: stored.seq },
+        }
+    }
+}
+
+/// The form of a checkpoint.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Stored {
+    seq: i64,
+    totals: StateCounts,
+    lanes: Vec<(i64, QueueFigures)>,
+    agents: Vec<(i64, AgentFigures)>,
+}
+
+/// The part of a retention event that the fold needs.
+#[derive(serde::Deserialize)]
+struct Retired {
+    completed: u64,
+    failed: u64,
+    canceled: u64,
+}
+
+fn step(figures: &mut QueueFigures, priority: u8, applies: bool, up: bool) {
+    if !applies {
+        return;
+    }
+    if let Some(level) = figures.by_priority.get_mut(usize::from(priority)) {
+        *level = if up { *level + 1 } else { level.saturating_sub(1) };
+    }
+}
+
+#[cfg(test)]
+#[path = "projection_tests.rs"]
+mod tests;
