@@ -1,0 +1,83 @@
+//! Assignments on their way to a worker. Whoever drops them untaken hands them back.
+
+use std::sync::Arc;
+
+use domain::Report;
+use store::command::FinishAttempt;
+use store::outcome::ClaimedTask;
+use supervision::ActorRef;
+use tokio::sync::oneshot;
+
+use crate::coordinator::{Apply, Coordinator};
+use crate::metrics::Metrics;
+use crate::shared::chance;
+
+/// What a lease call gets. Dropped without [`LeaseGrant::accept`], because the client went away, everything in it goes
+/// back to the queue, uncharged.
+pub struct LeaseGrant {
+    claimed: Vec<ClaimedTask>,
+    coordinator: ActorRef<Coordinator>,
+    metrics: Metrics,
+}
+
+impl LeaseGrant {
+    pub(crate) fn new(
+        claimed: Vec<ClaimedTask>,
+        coordinator: ActorRef<Coordinator>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { claimed, coordinator, metrics }
+    }
+
+    /// What is in it.
+    pub(crate) fn claimed(&self) -> &[ClaimedTask] {
+        &self.claimed
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.claimed.is_empty()
+    }
+
+    /// Takes the assignments: from here on, their leases run for the worker.
+    #[must_use]
+    pub fn accept(mut self) -> Vec<ClaimedTask> {
+        let claimed = std::mem::take(&mut self.claimed);
+        let count = u64::try_from(claimed.len()).unwrap_or(0);
+        self.metrics.assignments.with_label_values(&["granted"]).inc_by(count);
+        let word = if claimed.is_empty() { "empty" } else { "granted" };
+        self.metrics.leases.with_label_values(&[word]).inc();
+        claimed
+    }
+
+    /// The first `most` assignments, as a grant of their own.
+    pub(crate) fn split(&mut self, most: u32) -> Self {
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(self.claimed.len());
+        let claimed = self.claimed.drain(..most).collect();
+        Self { claimed, coordinator: self.coordinator.clone(), metrics: self.metrics.clone() }
+    }
+
+    /// Puts a part in front again.
+    pub(crate) fn join(&mut self, mut part: Self) {
+        self.claimed.splice(..0, std::mem::take(&mut part.claimed));
+    }
+}
+
+impl Drop for LeaseGrant {
+    fn drop(&mut self) {
+        for claimed in self.claimed.drain(..) {
+            self.metrics.assignments.with_label_values(&["handed_back"]).inc();
+            let command = FinishAttempt {
+                task: claimed.task,
+                attempt: claimed.attempt,
+                report: Report::HandedBack { reason: "the lease call's client went away" },
+                chance: chance(),
+                correlation_id: Arc::clone(&claimed.correlation_id),
+            };
+            let (reply, _) = oneshot::channel();
+            // Where the coordinator takes nothing, the lease expires instead.
+            let _ = self.coordinator.tell(Apply { command, reply, is_for_caller: false });
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What is known of running work in this process only: signs of life and progress. Latest wins, nothing is stored.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use domain::{TaskId, Timestamp};
+use parking_lot::RwLock;
+use supervision::ActorRef;
+
+use crate::task::TaskActor;
+
+/// When an agent was last heard of, and when it last got on with something. Shared by its actor, its tasks and the
+/// sweeper; each value only grows.
+#[derive(Debug)]
+pub struct Pulse {
+    seen_at: AtomicI64,
+    progress_at: AtomicI64,
+}
+
+impl Pulse {
+    /// A pulse that was last seen at `at`; [`Timestamp::ZERO`] for never.
+    #[must_use]
+    pub fn new(at: Timestamp) -> Self {
+        Self { seen_at: AtomicI64::new(at.as_micros()), progress_at: AtomicI64::new(at.as_micros()) }
+    }
+
+    /// A sign of life.
+    pub fn saw(&self, now: Timestamp) {
+        self.seen_at.fetch_max(now.as_micros(), Ordering::Relaxed);
+    }
+
+    /// A sign of life that shows progress.
+    pub fn progressed(&self, now: Timestamp) {
+        self.saw(now);
+        self.progress_at.fetch_max(now.as_micros(), Ordering::Relaxed);
+    }
+
+    /// The last sign of life; `None` when there was none in this process.
+    #[must_use]
+    pub fn seen_at(&self) -> Option<Timestamp> {
+        let at = self.seen_at.load(Ordering::Relaxed);
+        (at > 0).then(|| Timestamp::from_micros(at))
+    }
+
+    /// The last progress; `None` when there was none in this process.
+    #[must_use]
+    pub fn progress_at(&self) -> Option<Timestamp> {
+        let at = self.progress_at.load(Ordering::Relaxed);
+        (at > 0).then(|| Timestamp::from_micros(at))
+    }
+}
+
+/// How far an attempt says it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// From 0 to 1.
+    pub fraction: Option<f64>,
+    /// A short sentence.
+    pub message: Option<String>,
+    /// When it said so.
+    pub at: Timestamp,
+}
+
+#[derive(Debug)]
+struct Running {
+    attempt: u32,
+    actor: ActorRef<TaskActor>,
+    pulse: Arc<Pulse>,
+    progress: Option<Progress>,
+}
+
+/// The attempts that run now, by task, each with its actor. It outlives the coordinator, as the actors do.
+#[derive(Debug, Default)]
+pub struct Board {
+    running: RwLock<HashMap<TaskId, Running>>,
+}
+
+impl Board {
+    /// Whether this attempt, or a later one of the same task, is on the board.
+    #[must_use]
+    pub fn has(&self, task: TaskId, attempt: u32) -> bool {
+        self.running.read().get(&task).is_some_and(|there| there.attempt >= attempt)
+    }
+
+    /// An attempt begins or is taken up again. Answers the actor of an older one, which has to end.
+    pub fn begin(
+        &self,
+        task: TaskId,
+        attempt: u32,
+        actor: ActorRef<TaskActor>,
+        pulse: Arc<Pulse>,
+    ) -> Option<ActorRef<TaskActor>> {
+        let entry = Running { attempt, actor, pulse, progress: None };
+        self.running.write().insert(task, entry).map(|older| older.actor)
+    }
+
+    /// An attempt has ended; a newer one of the same task stays. Answers its actor, which has to end.
+    pub fn end(&self, task: TaskId, attempt: u32) -> Option<ActorRef<TaskActor>> {
+        let mut running = self.running.write();
+        if running.get(&task).is_some_and(|there| there.attempt <= attempt) {
+            return running.remove(&task).map(|there| there.actor);
+        }
+        None
+    }
+
+    /// Takes away all tasks but these; answers their actors, which have to end.
+    pub fn keep_only(&self, tasks: &HashSet<TaskId>) -> Vec<ActorRef<TaskActor>> {
+        let gone = self.running.write().extract_if(|task, _| !tasks.contains(task)).collect::<Vec<_>>();
+        gone.into_iter().map(|(_, there)| there.actor).collect()
+    }
+
+    /// The actor of an attempt.
+    #[must_use]
+    pub fn actor(&self, task: TaskId, attempt: u32) -> Option<ActorRef<TaskActor>> {
+        let running = self.running.read();
+        running.get(&task).filter(|there| there.attempt == attempt).map(|there| there.actor.clone())
+    }
+
+    /// The actor of a task's present attempt.
+    #[must_use]
+    pub fn present_actor(&self, task: TaskId) -> Option<ActorRef<TaskActor>> {
+        self.running.read().get(&task).map(|there| there.actor.clone())
+    }
+
+    /// The holder of an attempt shows a sign of life, with or without progress.
+    pub fn report(&self, task: TaskId, attempt: u32, progress: Option<Progress>, now: Timestamp) {
+        let mut running = self.running.write();
+        let Some(there) = running.get_mut(&task).filter(|there| there.attempt == attempt) else { return };
+        match progress {
+            Some(progress) => {
+                there.pulse.progressed(now);
+                there.progress = Some(progress);
+            }
+            None => there.pulse.saw(now),
+        }
+    }
+
+    /// The holder of an attempt gets on: output came.
+    pub fn progressed(&self, task: TaskId, attempt: u32, now: Timestamp) {
+        let running = self.running.read();
+        if let Some(there) = running.get(&task).filter(|there| there.attempt == attempt) {
+            there.pulse.progressed(now);
+        }
+    }
+
+    /// What the present attempt of a task last said.
+    #[must_use]
+    pub fn progress(&self, task: TaskId) -> Option<Progress> {
+        self.running.read().get(&task).and_then(|there| there.progress.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reference to an actor that was never started.
+    fn nobody() -> ActorRef<TaskActor> {
+        supervision::ChildSpec::<TaskActor>::new("nobody", || unreachable!()).actor_ref()
+    }
+
+    #[test]
+    fn an_ended_attempt_takes_neither_reports_nor_the_place_of_a_newer_one() {
+        let board = Board::default();
+        let (task, pulse) = (TaskId::from_raw(1), Arc::new(Pulse::new(Timestamp::ZERO)));
+        let now = Timestamp::from_micros(5);
+        let half = Progress { fraction: Some(0.5), message: None, at: now };
+        board.begin(task, 2, nobody(), Arc::clone(&pulse));
+        board.report(task, 1, Some(half.clone()), now);
+        assert_eq!((board.progress(task), pulse.seen_at()), (None, None));
+        assert!(board.end(task, 1).is_none(), "an older attempt's end");
+        board.report(task, 2, Some(half.clone()), now);
+        assert_eq!((board.progress(task), pulse.progress_at()), (Some(half), Some(now)));
+        assert!(board.end(task, 2).is_some());
+        assert_eq!(board.progress(task), None);
+    }
+
+    #[test]
+    fn a_newer_attempt_replaces_the_older_and_says_whose_actor_has_to_end() {
+        let (board, task) = (Board::default(), TaskId::from_raw(1));
+        let pulse = Arc::new(Pulse::new(Timestamp::ZERO));
+        assert!(board.begin(task, 1, nobody(), Arc::clone(&pulse)).is_none());
+        assert!(board.begin(task, 2, nobody(), pulse).is_some());
+        assert!(board.has(task, 1) && board.has(task, 2) && !board.has(task, 3));
+        assert!(board.actor(task, 1).is_none() && board.actor(task, 2).is_some());
+        assert_eq!(board.keep_only(&HashSet::new()).len(), 1);
+        assert!(board.present_actor(task).is_none());
+    }
+}

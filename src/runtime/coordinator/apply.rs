@@ -1,0 +1,34 @@
+//! Every other write: handed to the writer in the order it came.
+
+use store::command::Write;
+use supervision::{Context, Handle, Reply};
+use tokio::sync::oneshot;
+
+use super::Coordinator;
+use crate::error::Error;
+
+/// Write `command`; the answer goes to `reply` after the commit.
+pub struct Apply<C: Write> {
+    /// What to write.
+    pub command: C,
+    /// Who waits for the answer. Janitors and hand-backs let theirs go: such writes are made all the same.
+    pub reply: oneshot::Sender<Result<C::Answer, Error>>,
+    /// Whether it is skipped when nobody waits any more.
+    pub is_for_caller: bool,
+}
+
+impl<C: Write> actix::Message for Apply<C> {
+    type Result = ();
+}
+
+impl<C: Write> Handle<Apply<C>> for Coordinator {
+    fn handle(&mut self, message: Apply<C>, _: &mut Context<Self>) -> Reply<()> {
+        let Apply { command, reply, is_for_caller } = message;
+        if !(is_for_caller && reply.is_closed()) {
+            let _ = self.shared.writer.send(command, move |outcome| {
+                let _ = reply.send(outcome.map_err(Error::from));
+            });
+        }
+        Reply::Now(())
+    }
+}

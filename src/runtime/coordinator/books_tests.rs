@@ -1,0 +1,206 @@
+//! The coordinator's counts, step by step.
+
+use domain::{Health, Link, Move, NewAgent, Timestamp};
+
+use super::*;
+
+const LANE: LaneId = LaneId(1);
+
+fn agent(id: i64, capacity: u32) -> Arc<Agent> {
+    Arc::new(Agent {
+        id: AgentId::from_raw(id),
+        tenant: TenantId::DEFAULT,
+        asked: NewAgent {
+            name: format!("agent-{id}").parse().unwrap(),
+            role: "worker".parse().unwrap(),
+            capabilities: Default::default(),
+            capacity,
+            labels: Default::default(),
+            link: Link::Worker,
+        },
+        is_draining: false,
+        health: Health::Active,
+        created_at: Timestamp::ZERO,
+    })
+}
+
+fn spec() -> Arc<LaneSpec> {
+    let queue = "default".parse().unwrap();
+    Arc::new(LaneSpec { tenant: TenantId::DEFAULT, queue, requires: Default::default(), pinned: None })
+}
+
+fn event(task: i64, attempt: u32, from: Option<TaskState>, to: TaskState) -> Event {
+    Event {
+        seq: 1,
+        at: Timestamp::ZERO,
+        tenant: TenantId::DEFAULT,
+        kind: EventKind::TaskSubmitted,
+        task: Some(TaskId::from_raw(task)),
+        agent: (attempt > 0).then_some(AgentId::from_raw(1)),
+        attempt: (attempt > 0).then_some(attempt),
+        lane: Some(LANE),
+        priority: Some(5),
+        correlation_id: "c".into(),
+        moved: Some(Move { from, to, priority_from: None }),
+        data: "{}".into(),
+    }
+}
+
+fn submitted(task: i64) -> Event {
+    event(task, 0, None, TaskState::Queued)
+}
+
+fn started(task: i64, attempt: u32) -> Event {
+    event(task, attempt, Some(TaskState::Queued), TaskState::Working)
+}
+
+fn ended(task: i64, attempt: u32) -> Event {
+    event(task, attempt, Some(TaskState::Working), TaskState::Completed)
+}
+
+/// One lane, one agent with room for two.
+fn books() -> Books {
+    let mut books = Books::default();
+    books.learn_lane(LANE, &spec(), &QueueFigures::default());
+    books.put_agent(&agent(1, 2));
+    books
+}
+
+fn claimed(claims: &[Claim]) -> u32 {
+    claims.iter().map(|claim| claim.count).sum()
+}
+
+#[test]
+fn a_planned_slot_is_not_planned_again_before_its_claim_is_back() {
+    let mut books = books();
+    for task in 1..=5 {
+        books.fold(&submitted(task));
+    }
+    let me = AgentId::from_raw(1);
+    books.offer(me, 9, 0);
+    let claims = books.plan(0, 100);
+    assert_eq!(claimed(&claims), 2, "no more than its capacity");
+    assert_eq!(claimed(&books.plan(1, 100)), 0, "while they are on their way");
+
+    books.settle(me, Some((LANE, 5)), 2, [(TaskId::from_raw(1), 1), (TaskId::from_raw(2), 1)].into_iter());
+    books.fold(&started(1, 1));
+    books.fold(&started(2, 1));
+    books.offer(me, 7, 1);
+    assert_eq!(claimed(&books.plan(2, 100)), 0, "it holds as much as it may");
+    assert_eq!(books.fold(&ended(1, 1)), Effect::Ended(TaskId::from_raw(1), 1));
+    assert_eq!(claimed(&books.plan(3, 100)), 1);
+}
+
+#[test]
+fn an_offer_from_before_the_last_delivery_is_ignored() {
+    let mut books = books();
+    let me = AgentId::from_raw(1);
+    books.fold(&submitted(1));
+    books.offer(me, 1, 0);
+    assert_eq!(claimed(&books.plan(0, 100)), 1);
+    books.settle(me, Some((LANE, 5)), 1, std::iter::empty());
+    books.offer(me, 1, 0);
+    assert_eq!(claimed(&books.plan(1, 100)), 0, "that call has been answered");
+    books.offer(me, 1, 1);
+    assert_eq!(claimed(&books.plan(2, 100)), 1);
+}
+
+#[test]
+fn a_draining_agent_and_a_paused_queue_get_nothing() {
+    let mut books = books();
+    let me = AgentId::from_raw(1);
+    books.fold(&submitted(1));
+    books.offer(me, 1, 0);
+    let here = (TenantId::DEFAULT, spec().queue.clone());
+    books.set_paused(&HashSet::from([here]));
+    assert_eq!(claimed(&books.plan(0, 100)), 0);
+    assert_eq!(books.eager_agent(&spec()), None);
+    books.set_paused(&HashSet::new());
+    books.put_agent(&Arc::new(Agent { is_draining: true, ..Agent::clone(&agent(1, 2)) }));
+    assert_eq!(claimed(&books.plan(1, 100)), 0);
+    books.put_agent(&agent(1, 2));
+    assert_eq!(claimed(&books.plan(2, 100)), 1);
+}
+
+#[test]
+fn a_task_is_claimed_at_its_submit_only_when_nothing_waits_before_it_and_a_slot_is_free() {
+    let mut books = books();
+    let me = AgentId::from_raw(1);
+    assert_eq!(books.eager_agent(&spec()), None, "nobody asked for work");
+    books.offer(me, 1, 0);
+    assert_eq!(books.eager_agent(&spec()), Some(me));
+    books.reserve(me, None, 1);
+    assert_eq!(books.eager_agent(&spec()), None, "its slot is taken");
+    books.unreserve(me, None, 1);
+    books.fold(&submitted(1));
+    assert_eq!(books.eager_agent(&spec()), None, "one waits before it");
+}
+
+#[test]
+fn late_news_of_an_old_attempt_do_not_release_a_new_one() {
+    let mut books = books();
+    let me = AgentId::from_raw(1);
+    books.settle(me, None, 1, [(TaskId::from_raw(1), 2)].into_iter());
+    books.fold(&ended(1, 1));
+    books.fold(&started(1, 2));
+    books.offer(me, 9, 1);
+    for task in 2..=5 {
+        books.fold(&submitted(task));
+    }
+    assert_eq!(claimed(&books.plan(0, 100)), 1, "one of two slots is held");
+    books.unreserve(me, Some((LANE, 5)), 1);
+    books.fold(&ended(1, 2));
+    assert_eq!(claimed(&books.plan(1, 100)), 2);
+}
+
+#[test]
+fn an_agent_that_comes_back_finds_what_it_holds_counted() {
+    let mut books = Books::default();
+    books.learn_lane(LANE, &spec(), &QueueFigures::default());
+    let lease = LeaseRecord {
+        task: TaskId::from_raw(1),
+        attempt: 1,
+        agent: AgentId::from_raw(1),
+        started_at: Timestamp::ZERO,
+        lease_expires_at: Timestamp::MAX,
+        lease_ttl_ms: 1,
+        is_cancel_requested: false,
+    };
+    books.take_up(&[lease]);
+    books.put_agent(&agent(1, 2));
+    books.fold(&submitted(2));
+    books.fold(&submitted(3));
+    books.offer(AgentId::from_raw(1), 5, 0);
+    assert_eq!(claimed(&books.plan(0, 100)), 1);
+}
+
+#[test]
+fn waiting_tasks_of_a_queue_are_counted_over_delay_claim_and_end() {
+    let mut books = books();
+    let queue = spec().queue.clone();
+    books.fold(&event(1, 0, None, TaskState::Scheduled));
+    books.fold(&submitted(2));
+    assert_eq!(books.waiting_in(TenantId::DEFAULT, &queue), 2);
+    books.fold(&event(1, 0, Some(TaskState::Scheduled), TaskState::Queued));
+    assert_eq!(books.waiting_in(TenantId::DEFAULT, &queue), 2);
+    books.fold(&started(1, 1));
+    books.fold(&event(2, 0, Some(TaskState::Queued), TaskState::Canceled));
+    assert_eq!(books.waiting_in(TenantId::DEFAULT, &queue), 0);
+}
+
+#[test]
+fn a_claim_that_overtakes_its_event_is_not_planned_a_second_time() {
+    let mut books = books();
+    let (me, other) = (AgentId::from_raw(1), AgentId::from_raw(2));
+    books.put_agent(&agent(2, 2));
+    books.fold(&submitted(1));
+    books.offer(me, 1, 0);
+    assert_eq!(claimed(&books.plan(0, 100)), 1);
+    books.settle(me, Some((LANE, 5)), 1, [(TaskId::from_raw(1), 1)].into_iter());
+    books.offer(other, 1, 0);
+    assert_eq!(claimed(&books.plan(1, 100)), 0, "the task is taken, though its event is not folded yet");
+    books.fold(&started(1, 1));
+    assert_eq!(claimed(&books.plan(2, 100)), 0);
+    books.fold(&submitted(2));
+    assert_eq!(claimed(&books.plan(3, 100)), 1, "and nothing stays reserved");
+}

@@ -1,0 +1,96 @@
+//! Gives free slots to waiting tasks, and hands on what was claimed.
+
+use std::sync::Arc;
+
+use store::command::ClaimTasks;
+use supervision::{ActorRef, ChildSpec, Context, Restart};
+
+use super::advance::end_actor;
+use super::{Coordinator, push_news};
+use crate::agent::{self, LeaseGrant};
+use crate::inbox::{ClaimsBack, News};
+use crate::shared::Phase;
+use crate::task::{TaskActor, TaskLease};
+
+/// Most slots that one plan gives out: a batch of the writer.
+const SLOTS_MAX: u32 = 2_000;
+
+impl Coordinator {
+    /// Plans over the books as they are and sends the claims to the writer.
+    pub(crate) fn dispatch(&mut self, cx: &Context<Self>) {
+        if !self.is_ready || self.shared.phase() != Phase::Serving {
+            return;
+        }
+        let claims = self.books.plan(self.turn, SLOTS_MAX);
+        if claims.is_empty() {
+            return;
+        }
+        self.turn = self.turn.wrapping_add(1);
+        self.shared.metrics.plans.inc();
+        for claim in claims {
+            let (from, planned, agent) = (Some((claim.lane, claim.priority)), claim.count, claim.agent);
+            let (shared, coordinator) = (self.shared.clone(), cx.actor_ref());
+            let command = ClaimTasks {
+                lane: claim.lane,
+                priority: claim.priority,
+                count: planned,
+                agent,
+                lease_ttl_ms: self.shared.settings.lease_ttl_ms,
+            };
+            let sent = self.shared.writer.send(command, move |outcome| {
+                let claimed = outcome.unwrap_or_default();
+                push_news(&shared, &coordinator, News::Claimed(ClaimsBack { agent, from, planned, claimed }));
+            });
+            if sent.is_err() {
+                // The writer's queue is full: the next tick plans again.
+                self.books.unreserve(agent, from, planned);
+            }
+        }
+    }
+
+    /// Claims came back: starts a task's actor for each and hands them to the agent's actor.
+    pub(crate) fn deliver(&mut self, back: ClaimsBack, cx: &Context<Self>) {
+        let ClaimsBack { agent, from, planned, claimed } = back;
+        let me = cx.actor_ref();
+        // From here on, whoever drops them hands them back.
+        let grant = LeaseGrant::new(claimed, me.clone(), self.shared.metrics.clone());
+        let attempts = grant.claimed().iter().map(|claimed| (claimed.task, claimed.attempt));
+        self.books.settle(agent, from, planned, attempts);
+        if from.is_none() && !grant.is_empty() {
+            self.shared.metrics.eager_claims.inc();
+        }
+        for claimed in grant.claimed() {
+            self.start_task(&TaskLease::of(claimed), &me);
+        }
+        let delivery = agent::Deliver { grant, under_way: self.books.under_way(agent) };
+        if let Some(seat) = self.shared.directory.seat(agent) {
+            // An actor that does not take it drops it.
+            let _ = seat.actor.tell(delivery);
+        }
+    }
+
+    /// Starts the actor of an attempt, unless it or a later one runs already.
+    pub(crate) fn start_task(&mut self, lease: &TaskLease, me: &ActorRef<Self>) {
+        if self.shared.board.has(lease.task, lease.attempt) {
+            return;
+        }
+        let Some(seat) = self.shared.directory.seat(lease.agent) else { return };
+        let (shared, coordinator, begin) = (self.shared.clone(), me.clone(), lease.clone());
+        let spec = ChildSpec::new(format!("{}:{}", lease.task, lease.attempt), move || {
+            TaskActor::new(shared.clone(), coordinator.clone(), begin.clone())
+        })
+        .restart(Restart::Transient);
+        match self.shared.tasks.start_child(spec) {
+            Ok(actor) => {
+                let pulse = Arc::clone(&seat.pulse);
+                if let Some(older) = self.shared.board.begin(lease.task, lease.attempt, actor, pulse) {
+                    end_actor(&older);
+                }
+            }
+            // Without its actor the store answers heartbeats, so the attempt itself is not in danger.
+            Err(error) => {
+                tracing::warn!(task.id = %lease.task, %error, "the actor of a task was not started")
+            }
+        }
+    }
+}
