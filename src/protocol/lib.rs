@@ -1,1 +1,58 @@
-//! Wire types of HTTP, versioned, with conversions.
+//! What travels over HTTP, `/api/v2`: requests, views and problems, with the conversions to and from the domain.
+//!
+//! ```text
+//!   body bytes --request::read--> typed request --Request::check--> domain type | every broken rule at once
+//!   domain type --> …View --serde--> body bytes
+//! ```
+//!
+//! Invariant: a request with a field that is not of the contract is refused by the field's name; nothing is
+//! ignored in silence.
+//!
+//! Invariant: what users hand in as JSON (input, result) passes through as raw bytes and is never re-encoded.
+//!
+//! Invariant: ids and times have one form on the wire: `task_…`/`agent_…` ([`text`]) and RFC 3339 in UTC with
+//! microseconds and `Z` ([`time`]).
+//!
+//! Reading order: [`request`] (how a body is read), [`problem`] (how a refusal looks), then one module a noun:
+//! [`submit_task`], [`task`], [`attempt`], [`report`], [`lease`], [`agent`], [`queue`], [`event`], [`system`],
+//! [`actor`], [`health`]; then the small ones: [`page`], [`query`], [`figures`], [`object`], [`text`], [`time`].
+
+pub mod actor;
+pub mod agent;
+pub mod attempt;
+pub mod event;
+pub mod figures;
+pub mod health;
+pub mod lease;
+pub mod object;
+pub mod page;
+pub mod problem;
+pub mod query;
+pub mod queue;
+pub mod report;
+pub mod request;
+pub mod submit_task;
+pub mod system;
+pub mod task;
+pub mod text;
+pub mod time;
+
+pub use actor::{ActorErrorView, ActorView, ActorsView, ArbiterView, FailureView};
+pub use agent::{AgentView, LinkView, PatchAgent, RegisterAgent};
+pub use attempt::{AttemptView, OutputView};
+pub use event::EventView;
+pub use figures::{BackoffView, ErrorView, TimeoutsView, UsageView};
+pub use health::{ComponentHealth, HealthStatus, HealthSummary, HealthView};
+pub use lease::{AssignmentView, LeaseAnswer, LeaseRequest};
+pub use page::{Items, Page};
+pub use problem::{FieldError, ProblemCode, ProblemDetails};
+pub use query::{ActorQuery, EventQuery, PageQuery, TaskQuery};
+pub use queue::QueueView;
+pub use report::{
+    CompleteRequest, FailRequest, FinishAnswer, FinishItem, FinishMany, FinishedItem, HeartbeatAnswer,
+    HeartbeatRequest, OutputAnswer, OutputRequest, Redrive, RedrivenItem,
+};
+pub use request::{Request, Unreadable};
+pub use submit_task::SubmitTask;
+pub use system::{AgentCounts, LogView, RatesView, StateCountsView, SystemView};
+pub use task::{CancelTask, PatchTask, ProgressView, TaskView};

@@ -1,0 +1,201 @@
+//! Agents: registered, changed, shown.
+
+use std::collections::BTreeMap;
+
+use domain::{AgentId, AgentPatch, Labels, Limits, Link, Name, NewAgent, Review, Timestamp, Violations};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::submit_task::{names, read_labels};
+use crate::{Request, object};
+
+/// The role of an agent that names none.
+pub const ROLE_DEFAULT: &str = "worker";
+
+/// How an agent is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkView {
+    /// `worker`: it asks for assignments over HTTP.
+    #[serde(default)]
+    #[schema(required = true, pattern = "^worker$")]
+    pub kind: String,
+}
+
+impl Default for LinkView {
+    fn default() -> Self {
+        Self { kind: Link::Worker.as_str().to_owned() }
+    }
+}
+
+/// `POST /agents`. Only `name` is required.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegisterAgent {
+    /// What people call it; one agent a name.
+    #[schema(required = true, pattern = "^[a-z0-9._-]{1,64}$")]
+    pub name: String,
+    /// What it is for, in a word; `worker` when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What it can do, at most 64.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// How many assignments it may hold at a time, 1 to 10000; 1 when missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u32>,
+    /// For people and filters, at most 32.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// How it is reached; a worker when missing.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
+    pub link: Option<LinkView>,
+}
+
+impl Request for RegisterAgent {
+    type Asked = NewAgent;
+
+    fn check(self, _: &Limits) -> Result<NewAgent, Violations> {
+        let mut review = Review::new();
+        let name = review.take("name", self.name.parse::<Name>());
+        let role = self.role.as_deref().unwrap_or(ROLE_DEFAULT);
+        let role = review.take("role", role.parse::<Name>());
+        let link = Link::from_word(&self.link.unwrap_or_default().kind);
+        review.require(link.is_some(), "link.kind", "must be worker");
+        let capabilities = names(&mut review, "capabilities", &self.capabilities);
+        let labels = read_labels(&mut review, self.labels);
+        let capacity = self.capacity.unwrap_or(1);
+        let rules = AgentPatch {
+            role: None,
+            capabilities: Some(capabilities.clone()),
+            capacity: Some(capacity),
+            labels: Some(labels.clone()),
+        };
+        both(review.finish(), rules.review())?;
+        match (name, role, link) {
+            (Some(name), Some(role), Some(link)) => {
+                Ok(NewAgent { name, role, capabilities, capacity, labels, link })
+            }
+            // Each of them was noted above when it is missing.
+            (None, _, _) | (_, None, _) | (_, _, None) => Err(Violations(Vec::new())),
+        }
+    }
+}
+
+/// `PATCH /agents/{id}`; what is missing stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PatchAgent {
+    /// Another role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Other capabilities, all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<String>>,
+    /// Another capacity, 1 to 10000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u32>,
+    /// Other labels, all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+impl Request for PatchAgent {
+    type Asked = AgentPatch;
+
+    fn check(self, _: &Limits) -> Result<AgentPatch, Violations> {
+        let mut review = Review::new();
+        let role = self.role.and_then(|role| review.take("role", role.parse::<Name>()));
+        let capabilities = self.capabilities.map(|texts| names(&mut review, "capabilities", &texts));
+        let labels: Option<Labels> = self.labels.map(|labels| read_labels(&mut review, labels));
+        let patch = AgentPatch { role, capabilities, capacity: self.capacity, labels };
+        both(review.finish(), patch.review())?;
+        Ok(patch)
+    }
+}
+
+/// All broken rules of two reviews.
+fn both(one: Result<(), Violations>, other: Result<(), Violations>) -> Result<(), Violations> {
+    match (one, other) {
+        (Ok(()), other) => other,
+        (one, Ok(())) => one,
+        (Err(Violations(mut broken)), Err(Violations(more))) => {
+            broken.extend(more);
+            Err(Violations(broken))
+        }
+    }
+}
+
+/// An agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AgentView {
+    /// Its id: `agent_` and 13 letters.
+    #[serde(with = "crate::text")]
+    #[schema(value_type = String)]
+    pub id: AgentId,
+    /// What people call it.
+    pub name: String,
+    /// What it is for.
+    pub role: String,
+    /// What it can do.
+    pub capabilities: Vec<String>,
+    /// How many assignments it may hold at a time.
+    pub capacity: u32,
+    /// For people and filters.
+    pub labels: BTreeMap<String, String>,
+    /// How it is doing, in a word.
+    #[schema(pattern = "^(idle|working|draining|stalled|offline|failed)$")]
+    pub state: String,
+    /// How it is reached.
+    pub link: LinkView,
+    /// How many assignments it holds.
+    pub working: u64,
+    /// How many attempts it completed.
+    pub completed: u64,
+    /// How many of its attempts failed.
+    pub failed: u64,
+    /// completed / (completed + failed); null before the first.
+    pub success_rate: Option<f64>,
+    /// Its last sign of life.
+    #[serde(with = "crate::time::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_activity_at: Option<Timestamp>,
+    /// When it was registered.
+    #[serde(with = "crate::time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request;
+
+    fn fields<R: Request>(body: &str) -> Vec<String> {
+        match request::read::<R>(body.as_bytes(), &Limits::default()) {
+            Ok(_) => vec![],
+            Err(request::Unreadable::InvalidValue(Violations(broken))) => {
+                broken.into_iter().map(|violation| violation.field).collect()
+            }
+            Err(other) => vec![other.to_string()],
+        }
+    }
+
+    #[test]
+    fn a_name_is_enough_for_an_agent() {
+        let asked = request::read::<RegisterAgent>(br#"{"name":"coder-1"}"#, &Limits::default()).unwrap();
+        assert_eq!(asked.role.as_str(), ROLE_DEFAULT);
+        assert_eq!((asked.capacity, asked.link), (1, Link::Worker));
+    }
+
+    #[test]
+    fn every_broken_rule_of_an_agent_is_told_at_once() {
+        let body = r#"{"name":"No","role":"x y","capabilities":["ok","NO"],"capacity":0,
+            "labels":{"K":"v"},"link":{"kind":"process"}}"#;
+        let expected = ["name", "role", "link.kind", "capabilities[1]", "labels.K", "capacity"];
+        assert_eq!(fields::<RegisterAgent>(body), expected);
+        assert_eq!(fields::<RegisterAgent>(r#"{"name":"a","link":{}}"#), ["link.kind"]);
+        assert_eq!(fields::<PatchAgent>(r#"{"capacity":10001,"role":""}"#), ["role", "capacity"]);
+        assert_eq!(fields::<PatchAgent>("{}"), Vec::<String>::new());
+    }
+}

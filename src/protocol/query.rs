@@ -1,0 +1,332 @@
+//! Query parameters of lists: read from pairs strictly, written as pairs by clients.
+
+use domain::{AgentId, Name, Review, TaskId, TaskState, Timestamp, Violations};
+use utoipa::IntoParams;
+
+use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
+use crate::request::Unreadable;
+use crate::time;
+
+/// Parameters as they stand in a URL, decoded.
+pub type Pairs = Vec<(String, String)>;
+
+/// Parameters of a plain list.
+#[derive(Debug, Clone, PartialEq, Eq, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Items of a page, 1 to 200; 50 when missing.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// Parameters of `GET /tasks`, and without `state` of `GET /dead-letters`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TaskQuery {
+    /// In this state.
+    #[param(value_type = Option<String>)]
+    pub state: Option<TaskState>,
+    /// In this queue.
+    #[param(value_type = Option<String>)]
+    pub queue: Option<Name>,
+    /// Held (now or last) by this agent.
+    #[param(value_type = Option<String>)]
+    pub agent_id: Option<AgentId>,
+    /// Of this kind.
+    #[param(value_type = Option<String>)]
+    pub kind: Option<Name>,
+    /// With this label, `key=value` or `key:value`; may stand several times, then all must fit.
+    #[param(value_type = Option<Vec<String>>)]
+    pub label: Vec<(Name, String)>,
+    /// Accepted after this moment, RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub created_after: Option<Timestamp>,
+    /// Accepted before this moment, RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub created_before: Option<Timestamp>,
+    /// Items of a page, 1 to 200; 50 when missing.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
+    pub cursor: Option<TaskId>,
+}
+
+/// Parameters of `GET /events`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EventQuery {
+    /// Events after this `seq`; 0 when missing, which is the oldest stored one.
+    #[param(minimum = 0)]
+    pub after: Option<i64>,
+    /// Items of a page, 1 to 200; 50 when missing.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before; excludes `after`.
+    #[param(value_type = Option<String>)]
+    pub cursor: Option<i64>,
+}
+
+/// Parameters of `GET /system/actors`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ActorQuery {
+    /// Only paths that begin with this.
+    pub prefix: Option<String>,
+    /// Only this kind.
+    pub kind: Option<String>,
+    /// Actors shown, 1 to 10000; 1000 when missing.
+    #[param(minimum = 1, maximum = 10000)]
+    pub limit: Option<u32>,
+}
+
+impl ActorQuery {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Unreadable`] names every unknown, repeated or broken parameter.
+    pub fn read(pairs: Pairs) -> Result<Self, Unreadable> {
+        let mut params = Params::new(pairs);
+        let read = Self {
+            prefix: params.text("prefix"),
+            kind: params.text("kind"),
+            limit: params.with("limit", |text| {
+                text.parse()
+                    .ok()
+                    .filter(|limit| (1..=10_000).contains(limit))
+                    .ok_or("must be from 1 to 10000")
+            }),
+        };
+        params.finish().map(|()| read)
+    }
+
+    /// As they stand in a URL, not yet encoded.
+    #[must_use]
+    pub fn pairs(&self) -> Pairs {
+        let limit = self.limit.map(|limit| limit.to_string());
+        pairs([("prefix", self.prefix.clone()), ("kind", self.kind.clone()), ("limit", limit)])
+    }
+}
+
+impl PageQuery {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Unreadable`] names every unknown, repeated or broken parameter.
+    pub fn read(pairs: Pairs) -> Result<Self, Unreadable> {
+        let mut params = Params::new(pairs);
+        let read = Self { limit: params.limit(), cursor: params.text("cursor") };
+        params.finish().map(|()| read)
+    }
+
+    /// Items of a page.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.limit.unwrap_or(LIMIT_DEFAULT)
+    }
+
+    /// As they stand in a URL, not yet encoded.
+    #[must_use]
+    pub fn pairs(&self) -> Pairs {
+        let limit = self.limit.map(|limit| limit.to_string());
+        pairs([("limit", limit), ("cursor", self.cursor.clone())])
+    }
+}
+
+impl TaskQuery {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Unreadable`] names every unknown, repeated or broken parameter.
+    pub fn read(pairs: Pairs) -> Result<Self, Unreadable> {
+        let mut params = Params::new(pairs);
+        let state = params.with("state", read_state);
+        Self::read_rest(params, state)
+    }
+
+    /// Reads them where the state is given by the route.
+    ///
+    /// # Errors
+    /// As [`TaskQuery::read`]; `state` is unknown here.
+    pub fn read_in_state(pairs: Pairs, state: TaskState) -> Result<Self, Unreadable> {
+        Self::read_rest(Params::new(pairs), Some(state))
+    }
+
+    fn read_rest(mut params: Params, state: Option<TaskState>) -> Result<Self, Unreadable> {
+        let read = Self {
+            state,
+            queue: params.parse("queue"),
+            agent_id: params.parse("agent_id"),
+            kind: params.parse("kind"),
+            label: params.labels(),
+            created_after: params.with("created_after", time::read),
+            created_before: params.with("created_before", time::read),
+            limit: params.limit(),
+            cursor: params.with("cursor", read_cursor),
+        };
+        params.finish().map(|()| read)
+    }
+
+    /// Items of a page.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.limit.unwrap_or(LIMIT_DEFAULT)
+    }
+
+    /// As they stand in a URL, not yet encoded.
+    #[must_use]
+    pub fn pairs(&self) -> Pairs {
+        let mut all = pairs([
+            ("state", self.state.map(|state| state.as_str().to_owned())),
+            ("queue", self.queue.as_ref().map(ToString::to_string)),
+            ("agent_id", self.agent_id.map(|id| id.to_string())),
+            ("kind", self.kind.as_ref().map(ToString::to_string)),
+            ("created_after", self.created_after.map(time::show)),
+            ("created_before", self.created_before.map(time::show)),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("cursor", self.cursor.map(|id| id.to_string())),
+        ]);
+        all.extend(self.label.iter().map(|(key, value)| ("label".to_owned(), format!("{key}={value}"))));
+        all
+    }
+}
+
+impl EventQuery {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Unreadable`] names every unknown, repeated or broken parameter.
+    pub fn read(pairs: Pairs) -> Result<Self, Unreadable> {
+        let mut params = Params::new(pairs);
+        let read = Self {
+            after: params.with("after", read_seq),
+            limit: params.limit(),
+            cursor: params.with("cursor", read_cursor),
+        };
+        let is_one = read.after.is_none() || read.cursor.is_none();
+        params.review.require(is_one, "cursor", "cannot stand beside after: name one of them");
+        params.finish().map(|()| read)
+    }
+
+    /// The `seq` after which the page begins.
+    #[must_use]
+    pub fn after(&self) -> i64 {
+        self.cursor.or(self.after).unwrap_or(0)
+    }
+
+    /// Items of a page.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.limit.unwrap_or(LIMIT_DEFAULT)
+    }
+
+    /// As they stand in a URL, not yet encoded.
+    #[must_use]
+    pub fn pairs(&self) -> Pairs {
+        pairs([
+            ("after", self.after.map(|seq| seq.to_string())),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("cursor", self.cursor.map(|seq| seq.to_string())),
+        ])
+    }
+}
+
+/// Refuses every parameter, for routes that know none.
+///
+/// # Errors
+/// [`Unreadable`] names each of them.
+pub fn read_none(pairs: Pairs) -> Result<(), Unreadable> {
+    Params::new(pairs).finish()
+}
+
+/// What is wrong with a cursor: it is opaque, so nothing more can be said.
+pub const BROKEN_CURSOR: &str = "is not a cursor of this list";
+
+fn read_cursor<T: std::str::FromStr>(text: &str) -> Result<T, &'static str> {
+    text.parse().map_err(|_| BROKEN_CURSOR)
+}
+
+fn read_seq(text: &str) -> Result<i64, &'static str> {
+    text.parse().ok().filter(|seq| *seq >= 0).ok_or("must be a whole number that is not negative")
+}
+
+fn read_state(text: &str) -> Result<TaskState, &'static str> {
+    TaskState::ALL
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or("must be scheduled, queued, working, completed, failed or canceled")
+}
+
+fn pairs<const N: usize>(named: [(&str, Option<String>); N]) -> Pairs {
+    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Takes known parameters out; what is left in the end is unknown.
+struct Params {
+    rest: Pairs,
+    review: Review,
+}
+
+impl Params {
+    fn new(pairs: Pairs) -> Self {
+        Self { rest: pairs, review: Review::new() }
+    }
+
+    fn all(&mut self, name: &str) -> Vec<String> {
+        let (taken, rest) = std::mem::take(&mut self.rest).into_iter().partition(|(key, _)| key == name);
+        self.rest = rest;
+        let taken: Pairs = taken;
+        taken.into_iter().map(|(_, value)| value).collect()
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        let mut values = self.all(name);
+        self.review.require(values.len() < 2, name, "may stand only once");
+        values.pop()
+    }
+
+    fn with<T, E: ToString>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let text = self.text(name)?;
+        read(&text).map_err(|error| self.review.note(name, error.to_string())).ok()
+    }
+
+    fn parse<T: std::str::FromStr<Err: ToString>>(&mut self, name: &str) -> Option<T> {
+        self.with(name, str::parse)
+    }
+
+    fn limit(&mut self) -> Option<u32> {
+        self.with("limit", |text| {
+            text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or("must be from 1 to 200")
+        })
+    }
+
+    fn labels(&mut self) -> Vec<(Name, String)> {
+        let mut labels = Vec::new();
+        for text in self.all("label") {
+            let read = text.split_once(['=', ':']).map(|(key, value)| (key.parse(), value));
+            match read {
+                Some((Ok(key), value)) => labels.push((key, value.to_owned())),
+                Some((Err(_), _)) | None => self.review.note("label", "must be of the form key=value"),
+            }
+        }
+        labels
+    }
+
+    fn finish(self) -> Result<(), Unreadable> {
+        let mut review = self.review;
+        for (name, _) in &self.rest {
+            review.note(name.as_str(), "is not a parameter of this route");
+        }
+        match review.finish() {
+            Ok(()) => Ok(()),
+            Err(violations) if self.rest.is_empty() => Err(Unreadable::InvalidValue(violations)),
+            Err(Violations(broken)) => Err(Unreadable::UnknownField(Violations(broken))),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "query_tests.rs"]
+mod tests;
