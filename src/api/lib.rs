@@ -1,1 +1,80 @@
-//! actix-web: routes, principals, problem details, OpenAPI.
+//! The hive over HTTP: routes, principals, problem details, OpenAPI.
+//!
+//! ```text
+//!   socket --> gate (correlation id, login, metrics, log line) --> one endpoint, one file
+//!                 endpoint: body + parameters --protocol--> asked --RuntimeHandle--> outcome --views--> JSON
+//!                 reads:    store::Readers and the feed's projection, never through a mailbox
+//!   any error --> Problem --> application/problem+json, always
+//! ```
+//!
+//! Invariant: `problem` alone turns errors into status codes, exhaustively.
+//!
+//! Invariant: nothing under `/api` is answered without a valid token, and no token reaches a log line, a metric or
+//! an error.
+//!
+//! Invariant: one table (`routes`) drives the router and the OpenAPI document; a test compares them path by path.
+//!
+//! Invariant: request bodies are bounded, each and all together, before they are read.
+//!
+//! Invariant: a lease whose client is gone before its answer is built was never accepted; the runtime hands it back.
+//!
+//! Reading order: [`state`], `server`, `gate`, `routes`, `problem`; how a request is understood:
+//! `principal`, `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
+//! `views`; then the endpoints, `submit_task` and `lease` first; at last `health`, [`metrics`], `openapi`.
+
+mod address;
+mod answer;
+mod body;
+mod correlation;
+mod gate;
+mod idempotency;
+mod in_flight;
+pub mod metrics;
+pub mod openapi;
+mod path;
+mod principal;
+mod problem;
+mod query;
+mod routes;
+mod server;
+pub mod state;
+mod views;
+
+mod append_output;
+mod cancel_task;
+mod complete_leases;
+mod complete_task;
+mod drain_agent;
+mod fail_task;
+mod health;
+mod heartbeat;
+mod lease;
+mod list_actors;
+mod list_agents;
+mod list_attempts;
+mod list_dead_letters;
+mod list_events;
+mod list_output;
+mod list_queues;
+mod list_task_events;
+mod list_tasks;
+mod patch_agent;
+mod patch_task;
+mod pause_queue;
+mod redrive;
+mod register_agent;
+mod remove_agent;
+mod restart_agent;
+mod resume_agent;
+mod resume_queue;
+mod retry_task;
+mod show_agent;
+mod show_queue;
+mod show_system;
+mod show_task;
+mod submit_task;
+
+pub use in_flight::InFlight;
+pub use openapi::openapi;
+pub use server::serve;
+pub use state::{ApiSettings, ApiState, SystemFacts};

@@ -1,0 +1,28 @@
+//! `POST /tasks/{id}/fail`: the holder reports failure.
+
+use domain::TaskId;
+use protocol::{FailRequest, FinishAnswer};
+
+use crate::answer::{Answer, ok};
+use crate::body::{Body, Small};
+use crate::complete_task::finish;
+use crate::path::Named;
+use crate::principal::Principal;
+use crate::query::NoQuery;
+use crate::state::Hive;
+
+/// `POST /api/v2/tasks/{id}/fail`
+#[utoipa::path(post, path = "/api/v2/tasks/{id}/fail", tag = "work", request_body = FailRequest,
+    params(("id" = String, Path, description = "The task")),
+    responses((status = 200, description = "Where the task stands now; a repeat answers the same", body = FinishAnswer),
+              (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
+pub(crate) async fn fail_task(
+    hive: Hive,
+    principal: Principal,
+    id: Named<TaskId>,
+    body: Body<Small>,
+    _: NoQuery,
+) -> Answer {
+    let asked = body.read::<FailRequest>(&hive)?;
+    ok(&FinishAnswer { state: finish(&hive, &principal, id.0, asked).await? })
+}

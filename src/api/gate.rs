@@ -1,0 +1,168 @@
+//! What every request under `/api` passes, once: correlation id, login, metrics, log line, and the form of errors.
+//!
+//! Everything else (`/health`, `/metrics`) goes by untouched.
+//!
+//! Invariant: no answer under `/api` leaves without its correlation id, and every error among them is a problem.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::http::uri::PathAndQuery;
+use actix_web::http::{Method, Uri};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpResponse};
+
+use crate::address;
+use crate::correlation;
+use crate::principal::authenticate;
+use crate::problem::Problem;
+use crate::routes::RouteName;
+use crate::state::Hive;
+
+/// Route of a request that no route takes, in metrics and logs.
+const UNMATCHED: &str = "unmatched";
+
+/// The middleware.
+pub(crate) async fn gate<B: MessageBody + 'static>(
+    hive: Hive,
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    trim_slash(&mut request);
+    if !request.path().starts_with("/api/") {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    let began = Instant::now();
+    let _begun = hive.in_flight.begin();
+    let correlation_id = correlation::of(request.headers());
+    let response = match authenticate(request.headers(), &hive.admin_token_sha256, &correlation_id) {
+        Ok(principal) => {
+            request.extensions_mut().insert(principal);
+            address::point(&mut request);
+            next.call(request).await?
+        }
+        Err(problem) => {
+            let refused = problem.respond(request.path(), &correlation_id);
+            let response = request.into_response(refused).map_into_right_body();
+            return Ok(finish(&hive, response, &correlation_id, began));
+        }
+    };
+    let response = match explained(&response, &correlation_id) {
+        Some(problem) => response.into_response(problem).map_into_right_body(),
+        None => response.map_into_left_body(),
+    };
+    Ok(finish(&hive, response, &correlation_id, began))
+}
+
+/// The response in the form of a problem, when it is an error that is not in that form or has no correlation id yet.
+fn explained<B>(response: &ServiceResponse<B>, correlation_id: &str) -> Option<HttpResponse> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return None;
+    }
+    let path = response.request().path();
+    if let Some(problem) = response.response().error().and_then(Error::as_error::<Problem>) {
+        if let Some(cause) = problem.cause() {
+            let route = route_of(response);
+            let code = problem.code().as_str();
+            tracing::warn!(correlation_id, http.route = route, code, error = cause, "request failed");
+        }
+        return Some(problem.respond(path, correlation_id));
+    }
+    let is_problem = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes() == protocol::problem::MEDIA_TYPE.as_bytes());
+    (!is_problem).then(|| Problem::of_status(status).respond(path, correlation_id))
+}
+
+fn finish<B>(
+    hive: &Hive,
+    mut response: ServiceResponse<B>,
+    correlation_id: &Arc<str>,
+    began: Instant,
+) -> ServiceResponse<B> {
+    if let Ok(id) = HeaderValue::from_str(correlation_id) {
+        response.headers_mut().insert(correlation::HEADER, id);
+    }
+    let took = began.elapsed();
+    let status = response.status();
+    let method = method_of(response.request().method());
+    let route = route_of(&response);
+    hive.metrics.count(method, route, status.as_str(), took);
+    let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if status.is_server_error() {
+        tracing::info!(
+            correlation_id = &**correlation_id,
+            http.method = method,
+            http.route = route,
+            http.status = status.as_u16(),
+            latency_us,
+            "request"
+        );
+    } else {
+        tracing::debug!(
+            correlation_id = &**correlation_id,
+            http.method = method,
+            http.route = route,
+            http.status = status.as_u16(),
+            latency_us,
+            "request"
+        );
+    }
+    response
+}
+
+fn route_of<B>(response: &ServiceResponse<B>) -> &'static str {
+    response.request().app_data::<RouteName>().map_or(UNMATCHED, |name| name.0)
+}
+
+/// Methods are the client's to invent; labels are not.
+fn method_of(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+/// A trailing slash changes nothing.
+fn trim_slash(request: &mut ServiceRequest) {
+    let path = request.path();
+    if path.len() < 2 || !path.ends_with('/') {
+        return;
+    }
+    let Some(uri) = without_slash(request.uri()) else { return };
+    request.match_info_mut().get_mut().update(&uri);
+    request.head_mut().uri = uri;
+}
+
+fn without_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_suffix('/').filter(|path| !path.is_empty())?;
+    let text = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(text).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_trailing_slash_is_cut_and_the_query_stays() {
+        let cut = |text: &str| without_slash(&text.parse().unwrap()).map(|uri| uri.to_string());
+        assert_eq!(cut("/api/v2/tasks/").as_deref(), Some("/api/v2/tasks"));
+        assert_eq!(cut("/api/v2/tasks/?limit=1").as_deref(), Some("/api/v2/tasks?limit=1"));
+        assert_eq!(cut("/"), None);
+        assert_eq!(cut("/api"), None);
+    }
+}

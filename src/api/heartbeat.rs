@@ -1,0 +1,37 @@
+//! `POST /tasks/{id}/heartbeat`: a sign of life that renews the lease.
+
+use domain::TaskId;
+use protocol::{HeartbeatAnswer, HeartbeatRequest};
+use runtime::ProgressReport;
+use store::outcome::Renewed;
+
+use crate::answer::{Answer, ok};
+use crate::body::{Body, Small};
+use crate::path::Named;
+use crate::principal::Principal;
+use crate::problem::Problem;
+use crate::query::NoQuery;
+use crate::state::Hive;
+
+/// `POST /api/v2/tasks/{id}/heartbeat`
+#[utoipa::path(post, path = "/api/v2/tasks/{id}/heartbeat", tag = "work", request_body = HeartbeatRequest,
+    params(("id" = String, Path, description = "The task")),
+    responses((status = 200, description = "The stored expiry of the lease", body = HeartbeatAnswer),
+              (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
+pub(crate) async fn heartbeat(
+    hive: Hive,
+    principal: Principal,
+    id: Named<TaskId>,
+    body: Body<Small>,
+    _: NoQuery,
+) -> Answer {
+    let asked = body.read::<HeartbeatRequest>(&hive)?;
+    let progress = ProgressReport { fraction: asked.progress, message: asked.message };
+    match hive.runtime.heartbeat(&principal.caller, id.0, asked.attempt, progress).await? {
+        Renewed::Until { lease_expires_at, is_cancel_requested } => {
+            ok(&HeartbeatAnswer { lease_expires_at, cancel_requested: is_cancel_requested })
+        }
+        Renewed::Stale => Err(Problem::StaleLease { attempt: asked.attempt }),
+        Renewed::NotFound => Err(id.not_found()),
+    }
+}

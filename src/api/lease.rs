@@ -1,0 +1,41 @@
+//! `POST /agents/{id}/lease`: a worker takes assignments, or waits for some.
+//!
+//! The handler's future is dropped when the client goes away; an unaccepted grant then hands everything back.
+
+use std::time::Duration;
+
+use domain::AgentId;
+use protocol::{LeaseAnswer, LeaseRequest};
+use runtime::LeaseCall;
+
+use crate::answer::{Answer, ok};
+use crate::body::{Body, Small};
+use crate::path::Named;
+use crate::principal::Principal;
+use crate::query::NoQuery;
+use crate::state::Hive;
+use crate::views;
+
+/// `POST /api/v2/agents/{id}/lease`
+#[utoipa::path(post, path = "/api/v2/agents/{id}/lease", tag = "work", request_body = LeaseRequest,
+    params(("id" = String, Path, description = "The agent")),
+    responses((status = 200, description = "Assignments; none when there was nothing in time", body = LeaseAnswer)))]
+pub(crate) async fn lease(
+    hive: Hive,
+    principal: Principal,
+    id: Named<AgentId>,
+    body: Body<Small>,
+    _: NoQuery,
+) -> Answer {
+    let asked = body.read_or_default::<LeaseRequest>(&hive)?;
+    // Waiting must not hold a share of the bodies' budget.
+    drop(body);
+    let call = LeaseCall {
+        max: asked.max,
+        wait: Duration::from_millis(asked.wait_ms),
+        worker_instance: asked.worker_instance,
+    };
+    let grant = hive.runtime.lease(&principal.caller, id.0, call).await?.ok_or_else(|| id.not_found())?;
+    let assignments = grant.accept().into_iter().map(views::assignment).collect::<Result<_, _>>()?;
+    ok(&LeaseAnswer { assignments })
+}

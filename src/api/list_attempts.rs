@@ -1,0 +1,35 @@
+//! `GET /tasks/{id}/attempts`: every try at a task, the latest first.
+
+use domain::TaskId;
+use protocol::{AttemptView, Page, PageQuery, query};
+
+use crate::answer::{self, Answer, ok};
+use crate::path::Named;
+use crate::principal::Principal;
+use crate::problem::Problem;
+use crate::query::Given;
+use crate::state::Hive;
+use crate::views;
+
+/// `GET /api/v2/tasks/{id}/attempts`
+#[utoipa::path(get, path = "/api/v2/tasks/{id}/attempts", tag = "tasks",
+    params(("id" = String, Path, description = "The task"), PageQuery),
+    responses((status = 200, description = "The latest first", body = Page<AttemptView>)))]
+pub(crate) async fn list_attempts(
+    hive: Hive,
+    principal: Principal,
+    id: Named<TaskId>,
+    given: Given,
+) -> Answer {
+    let asked = PageQuery::read(given.0)?;
+    let before: u32 = match &asked.cursor {
+        Some(cursor) => cursor.parse().map_err(|_| Problem::invalid("cursor", query::BROKEN_CURSOR))?,
+        None => u32::MAX,
+    };
+    let found = hive.readers.attempts(principal.tenant(), id.0).await?;
+    let mut attempts = found.ok_or_else(|| id.not_found())?;
+    let total = u64::try_from(attempts.len()).ok();
+    attempts.sort_unstable_by_key(|record| std::cmp::Reverse(record.attempt));
+    let rest = attempts.into_iter().filter(|record| record.attempt < before).map(views::attempt);
+    ok(&answer::page(rest, asked.limit(), |view| view.attempt.to_string(), total))
+}

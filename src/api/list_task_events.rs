@@ -1,0 +1,39 @@
+//! `GET /tasks/{id}/events`: what happened to one task, in the order of the log.
+
+use domain::{TaskId, TenantId};
+use protocol::{EventView, Page, PageQuery, query};
+
+use crate::answer::{Answer, ok};
+use crate::list_events;
+use crate::path::Named;
+use crate::principal::Principal;
+use crate::problem::Problem;
+use crate::query::Given;
+use crate::state::Hive;
+
+/// `GET /api/v2/tasks/{id}/events`
+#[utoipa::path(get, path = "/api/v2/tasks/{id}/events", tag = "tasks",
+    params(("id" = String, Path, description = "The task"), PageQuery),
+    responses((status = 200, description = "The oldest first", body = Page<EventView>)))]
+pub(crate) async fn list_task_events(
+    hive: Hive,
+    principal: Principal,
+    id: Named<TaskId>,
+    given: Given,
+) -> Answer {
+    let asked = PageQuery::read(given.0)?;
+    let after: i64 = match &asked.cursor {
+        Some(cursor) => cursor.parse().map_err(|_| Problem::invalid("cursor", query::BROKEN_CURSOR))?,
+        None => 0,
+    };
+    let page = list_events::page(&hive, principal.tenant(), after, asked.limit(), Some(id.0)).await?;
+    if page.items.is_empty() && !is_stored(&hive, principal.tenant(), id.0).await? {
+        return Err(id.not_found());
+    }
+    ok(&page)
+}
+
+/// Events leave by their own retention, so that a task may have none left.
+async fn is_stored(hive: &Hive, tenant: TenantId, id: TaskId) -> Result<bool, Problem> {
+    Ok(hive.readers.attempts(tenant, id).await?.is_some())
+}

@@ -1,0 +1,28 @@
+//! `POST /agents/{id}/restart`: the agent's actor begins anew; its assignments stay.
+
+use domain::AgentId;
+use protocol::AgentView;
+
+use crate::answer::{Answer, ok};
+use crate::path::Named;
+use crate::principal::Principal;
+use crate::query::NoQuery;
+use crate::state::Hive;
+use crate::views;
+
+/// `POST /api/v2/agents/{id}/restart`
+#[utoipa::path(post, path = "/api/v2/agents/{id}/restart", tag = "agents",
+    params(("id" = String, Path, description = "The agent")),
+    responses((status = 200, description = "Its actor was told to begin anew", body = AgentView)))]
+pub(crate) async fn restart_agent(
+    hive: Hive,
+    principal: Principal,
+    id: Named<AgentId>,
+    _: NoQuery,
+) -> Answer {
+    if !hive.runtime.restart_agent(&principal.caller, id.0).await? {
+        return Err(id.not_found());
+    }
+    let found = hive.readers.agent(principal.tenant(), id.0).await?;
+    ok(&views::agent(found.ok_or_else(|| id.not_found())?, &hive))
+}

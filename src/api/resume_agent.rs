@@ -1,0 +1,22 @@
+//! `POST /agents/{id}/resume`: an agent takes assignments again.
+
+use domain::AgentId;
+use protocol::AgentView;
+use store::command::AgentEdit;
+
+use crate::answer::{Answer, ok};
+use crate::patch_agent::change;
+use crate::path::Named;
+use crate::principal::Principal;
+use crate::query::NoQuery;
+use crate::state::Hive;
+use crate::views;
+
+/// `POST /api/v2/agents/{id}/resume`
+#[utoipa::path(post, path = "/api/v2/agents/{id}/resume", tag = "agents",
+    params(("id" = String, Path, description = "The agent")),
+    responses((status = 200, description = "As it stands now; a repeat answers the same", body = AgentView)))]
+pub(crate) async fn resume_agent(hive: Hive, principal: Principal, id: Named<AgentId>, _: NoQuery) -> Answer {
+    let agent = change(&hive, &principal, &id, AgentEdit::Drain(false)).await?;
+    ok(&views::agent(agent, &hive))
+}

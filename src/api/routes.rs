@@ -1,0 +1,129 @@
+//! The table of routes: it drives the router, the `Allow` header and the OpenAPI document.
+//!
+//! The busiest routes stand first, because the router tries them in this order.
+
+use actix_web::guard::{self, Any};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route};
+
+use crate::address;
+use crate::correlation;
+use crate::problem::Problem;
+
+/// A route's path as metrics and logs show it: the pattern, never an id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RouteName(pub(crate) &'static str);
+
+/// Builds from one table: the router, the documented paths, and the list that a test compares with them.
+macro_rules! routes {
+    ($($path:literal allows $allowed:literal { $($method:ident $module:ident :: $handler:ident,)+ })*) => {
+        /// Registers every route.
+        pub(crate) fn configure(config: &mut ServiceConfig) {
+            $(config.service(
+                resource($path, || Problem::NoSuchMethod { allowed: $allowed })
+                    $(.route($method().to(crate::$module::$handler)))+,
+            );)*
+            config.default_service(web::to(no_such_route));
+        }
+
+        /// Path and methods of every route.
+        pub(crate) const TABLE: &[(&str, &str)] = &[$(($path, $allowed),)*];
+
+        /// The paths part of the document.
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($(crate::$module::$handler,)+)*))]
+        pub(crate) struct Documented;
+    };
+}
+
+routes! {
+    "/api/v2/tasks" allows "POST, GET, HEAD" { post submit_task::submit_task, get list_tasks::list_tasks, }
+    "/api/v2/leases/complete" allows "POST" { post complete_leases::complete_leases, }
+    "/api/v2/agents/{id}/lease" allows "POST" { post lease::lease, }
+    "/api/v2/tasks/{id}/complete" allows "POST" { post complete_task::complete_task, }
+    "/api/v2/tasks/{id}/heartbeat" allows "POST" { post heartbeat::heartbeat, }
+    "/api/v2/tasks/{id}/output" allows "POST, GET, HEAD" {
+        post append_output::append_output, get list_output::list_output,
+    }
+    "/api/v2/tasks/{id}/fail" allows "POST" { post fail_task::fail_task, }
+    "/api/v2/tasks/{id}" allows "GET, HEAD, PATCH" {
+        get show_task::show_task, patch patch_task::patch_task,
+    }
+    "/api/v2/tasks/{id}/attempts" allows "GET, HEAD" { get list_attempts::list_attempts, }
+    "/api/v2/tasks/{id}/events" allows "GET, HEAD" { get list_task_events::list_task_events, }
+    "/api/v2/tasks/{id}/cancel" allows "POST" { post cancel_task::cancel_task, }
+    "/api/v2/tasks/{id}/retry" allows "POST" { post retry_task::retry_task, }
+    "/api/v2/agents" allows "POST, GET, HEAD" {
+        post register_agent::register_agent, get list_agents::list_agents,
+    }
+    "/api/v2/agents/{id}" allows "GET, HEAD, PATCH, DELETE" {
+        get show_agent::show_agent, patch patch_agent::patch_agent, delete remove_agent::remove_agent,
+    }
+    "/api/v2/agents/{id}/drain" allows "POST" { post drain_agent::drain_agent, }
+    "/api/v2/agents/{id}/resume" allows "POST" { post resume_agent::resume_agent, }
+    "/api/v2/agents/{id}/restart" allows "POST" { post restart_agent::restart_agent, }
+    "/api/v2/queues" allows "GET, HEAD" { get list_queues::list_queues, }
+    "/api/v2/queues/{name}" allows "GET, HEAD" { get show_queue::show_queue, }
+    "/api/v2/queues/{name}/pause" allows "POST" { post pause_queue::pause_queue, }
+    "/api/v2/queues/{name}/resume" allows "POST" { post resume_queue::resume_queue, }
+    "/api/v2/dead-letters" allows "GET, HEAD" { get list_dead_letters::list_dead_letters, }
+    "/api/v2/dead-letters/redrive" allows "POST" { post redrive::redrive, }
+    "/api/v2/events" allows "GET, HEAD" { get list_events::list_events, }
+    "/api/v2/system" allows "GET, HEAD" { get show_system::show_system, }
+    "/api/v2/system/actors" allows "GET, HEAD" { get list_actors::list_actors, }
+    "/api/v2/openapi.json" allows "GET, HEAD" { get openapi::show_openapi, }
+    "/health" allows "GET, HEAD" { get health::show_health, }
+    "/health/live" allows "GET, HEAD" { get health::show_live, }
+    "/health/ready" allows "GET, HEAD" { get health::show_ready, }
+    "/metrics" allows "GET, HEAD" { get health::show_metrics, }
+}
+
+fn resource(path: &'static str, wrong_method: fn() -> Problem) -> Resource {
+    web::resource(address::registered(path))
+        .app_data(RouteName(path))
+        .default_service(web::to(move |http: HttpRequest| refuse(http, wrong_method())))
+}
+
+fn get() -> Route {
+    web::route().guard(Any(guard::Get()).or(guard::Head()))
+}
+
+fn post() -> Route {
+    web::post()
+}
+
+fn patch() -> Route {
+    web::patch()
+}
+
+fn delete() -> Route {
+    web::delete()
+}
+
+async fn no_such_route(http: HttpRequest) -> HttpResponse {
+    refuse(http, Problem::NoSuchRoute).await
+}
+
+/// Under `/api` the gate renders the problem, since it knows the correlation id; elsewhere nobody else does.
+async fn refuse(http: HttpRequest, problem: Problem) -> HttpResponse {
+    if http.path().starts_with("/api/") {
+        return HttpResponse::from_error(problem);
+    }
+    let correlation_id = correlation::of(http.headers());
+    problem.respond(http.path(), &correlation_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_route_stands_twice_and_none_ends_with_a_slash() {
+        let mut paths: Vec<&str> = TABLE.iter().map(|(path, _)| *path).collect();
+        assert!(paths.iter().all(|path| !path.ends_with('/')));
+        paths.sort_unstable();
+        let count = paths.len();
+        paths.dedup();
+        assert_eq!(paths.len(), count);
+    }
+}

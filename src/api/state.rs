@@ -1,0 +1,112 @@
+//! What the endpoints work with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Timestamp;
+use feed::FeedHandle;
+use runtime::RuntimeHandle;
+use store::{Clock, Readers};
+use supervision::Registry;
+
+use crate::body::Budget;
+use crate::health::Probe;
+use crate::in_flight::InFlight;
+use crate::metrics::Metrics;
+
+/// Everything below that the endpoints use, handed in by the composition root.
+pub struct ApiState {
+    /// Writes, and what is known in memory only.
+    pub runtime: RuntimeHandle,
+    /// Reads.
+    pub readers: Readers,
+    /// The projection.
+    pub feed: FeedHandle,
+    /// The live tree.
+    pub registry: Registry,
+    /// The time.
+    pub clock: Clock,
+    /// What `/metrics` shows.
+    pub metrics: prometheus::Registry,
+    /// SHA-256 of the admin token; the token itself is not kept.
+    pub admin_token_sha256: [u8; 32],
+    /// What does not change while the hive runs.
+    pub facts: SystemFacts,
+    /// The numbers.
+    pub settings: ApiSettings,
+    /// Counts requests under way, for whoever stops the server.
+    pub in_flight: InFlight,
+}
+
+/// What does not change while the hive runs.
+#[derive(Debug, Clone)]
+pub struct SystemFacts {
+    /// The program's version.
+    pub version: &'static str,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The number of this node.
+    pub node: u16,
+    /// Which database, like `sqlite`.
+    pub database: &'static str,
+    /// Where it keeps its files.
+    pub data_dir: PathBuf,
+    /// Names the log.
+    pub epoch: String,
+}
+
+/// The web server's numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiSettings {
+    /// Threads that serve HTTP.
+    pub web_threads: usize,
+    /// Most connections of one thread; more wait in the listener's backlog.
+    pub connections_per_thread_max: usize,
+    /// How long an idle connection stays.
+    pub keep_alive: Duration,
+    /// How long the head of a request may take to arrive.
+    pub head_timeout: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a stop waits for requests under way.
+    pub shutdown_timeout: Duration,
+    /// Most bytes of request bodies in memory at a time.
+    pub bodies_in_flight_bytes_max: usize,
+    /// How long an `Idempotency-Key` is kept.
+    pub idempotency_ttl: Duration,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            web_threads: 2,
+            connections_per_thread_max: 25_000,
+            keep_alive: Duration::from_secs(75),
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(30),
+            bodies_in_flight_bytes_max: 64 << 20,
+            idempotency_ttl: Duration::from_secs(24 * 3_600),
+        }
+    }
+}
+
+/// [`ApiState`] with what the web threads share beside it.
+pub(crate) struct Shared {
+    pub(crate) state: ApiState,
+    pub(crate) metrics: Metrics,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) probe: Probe,
+}
+
+/// How an endpoint sees the hive.
+pub(crate) type Hive = actix_web::web::Data<Shared>;
+
+impl std::ops::Deref for Shared {
+    type Target = ApiState;
+
+    fn deref(&self) -> &ApiState {
+        &self.state
+    }
+}
