@@ -1,0 +1,62 @@
+//! The hive itself: events, figures, actors, health.
+
+use protocol::query::EventQuery;
+use protocol::{EventView, HealthView, Page, SystemView};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::answer::Answer;
+use crate::call::{Call, Client};
+use crate::error::Error;
+
+impl Client {
+    /// `GET /events`: the log after a `seq`, oldest first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn events(&self, query: &EventQuery) -> Result<Answer<Page<EventView>>, Error> {
+        self.call(Call::new(Method::GET, &["events"]).query(query.pairs())).await
+    }
+
+    /// `GET /system`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn system(&self) -> Result<Answer<SystemView>, Error> {
+        self.call(Call::new(Method::GET, &["system"])).await
+    }
+
+    /// `GET /system/actors`: the live tree.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn actors(&self) -> Result<Answer<Value>, Error> {
+        self.call(Call::new(Method::GET, &["system", "actors"])).await
+    }
+
+    /// `GET /health`; an unhealthy hive answers too.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn health(&self) -> Result<HealthView, Error> {
+        let (text, _) = self.fetch("", Call::new(Method::GET, &["health"])).await?;
+        serde_json::from_str(&text)
+            .map_err(|error| Error::Unexpected { url: self.base_url().to_owned(), what: error.to_string() })
+    }
+
+    /// `GET /health/ready`: whether it takes requests now.
+    ///
+    /// # Errors
+    /// See [`Error`]; a problem with 503 while it starts, drains or has no database.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.fetch("", Call::new(Method::GET, &["health", "ready"])).await.map(|_| ())
+    }
+
+    /// `GET /metrics`, as Prometheus reads it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn metrics(&self) -> Result<String, Error> {
+        self.fetch("", Call::new(Method::GET, &["metrics"])).await.map(|(text, _)| text)
+    }
+}
