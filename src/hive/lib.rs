@@ -1,1 +1,25 @@
 //! The program: CLI, settings, telemetry set-up, composition root.
+//!
+//! ```text
+//!   main --> cli::run --serve--> settings + telemetry --> serve::start --> until_stopped
+//!                     --the rest--> connection (finds server and token) --> client --> screen
+//! ```
+//!
+//! Invariant: the CLI is a client like any other; only `serve` and `config` touch the inside.
+//!
+//! Invariant: the token is shown nowhere: not in logs, banners, errors or the flags of a process.
+//!
+//! Reading order: [`cli`], [`settings`], [`serve`]; [`connection`], [`failure`], [`exit`]; then the small ones:
+//! [`admin_token`], [`data_folder`], [`server_file`], [`span`], [`telemetry`].
+
+pub mod admin_token;
+pub mod cli;
+pub mod connection;
+pub mod data_folder;
+pub mod exit;
+pub mod failure;
+pub mod serve;
+pub mod server_file;
+pub mod settings;
+pub mod span;
+pub mod telemetry;

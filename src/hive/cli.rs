@@ -1,0 +1,225 @@
+//! The command line: one file a command, named after it.
+//!
+//! Invariant: data goes to stdout, notes to stderr; `--json` prints exactly what the API answered.
+//!
+//! Invariant: no flag takes a token, because every user of a machine can read the flags of every process.
+
+mod agent;
+mod agent_add;
+mod agent_drain;
+mod agent_list;
+mod agent_remove;
+mod agent_resume;
+mod agent_show;
+mod completions;
+mod config;
+mod config_check;
+mod config_show;
+mod events;
+mod help;
+mod input;
+mod queue;
+mod queue_list;
+mod queue_pause;
+mod queue_resume;
+mod screen;
+mod serve;
+mod system;
+mod table;
+mod task;
+mod task_cancel;
+mod task_list;
+mod task_output;
+mod task_retry;
+mod task_show;
+mod task_submit;
+mod task_wait;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use client::Client;
+
+use crate::connection::{Connection, Wishes};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::settings::Flags;
+pub use screen::Screen;
+pub use words::counted;
+
+/// Runs the hive, a durable home for teams of AI agents, and talks to it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hive",
+    version,
+    about = help::ABOUT,
+    after_help = help::AFTER,
+    after_long_help = help::after_long(),
+    disable_help_subcommand = true,
+    max_term_width = 100,
+)]
+pub struct Cli {
+    /// What to do; serves when nothing is named.
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeFlags,
+    #[command(flatten)]
+    common: GlobalFlags,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+struct GlobalFlags {
+    /// Data folder [default: ./hive-data]; commands find server and token in it
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Which hive")]
+    data_dir: Option<PathBuf>,
+    /// Address of the server, like http://127.0.0.1:18080, when the data folder is elsewhere
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "HIVE_SERVER",
+        hide_env_values = true,
+        help_heading = "Which hive"
+    )]
+    server: Option<String>,
+    /// File with the token; HIVE_TOKEN may hold the token itself
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Which hive")]
+    token_file: Option<PathBuf>,
+    /// Print the API's JSON instead of tables
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// Flags of `serve` and `config`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeFlags {
+    /// Listen here [default: 127.0.0.1:18080]; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Serving")]
+    bind: Option<String>,
+    /// Read settings from this TOML file
+    #[arg(long, value_name = "PATH", help_heading = "Serving")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the hive (also without any command)
+    Serve(ServeFlags),
+    /// Submit tasks and follow them
+    #[command(subcommand)]
+    Task(task::Task),
+    /// Register the agents that do the work, and see how they do
+    #[command(subcommand)]
+    Agent(agent::Agent),
+    /// See, pause and resume queues
+    #[command(subcommand)]
+    Queue(queue::Queue),
+    /// Read the log: everything that happened, in order
+    Events(events::Events),
+    /// Show how the hive is doing
+    System(system::System),
+    /// Show or check the settings
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Print the completions of your shell
+    Completions(completions::Completions),
+}
+
+/// What a command that talks to a hive works with.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) screen: Screen,
+}
+
+impl ServeFlags {
+    fn is_empty(&self) -> bool {
+        self.bind.is_none() && self.config.is_none()
+    }
+
+    fn with_folder(self, common: &GlobalFlags) -> Flags {
+        Flags { config: self.config, bind: self.bind, data_dir: common.data_dir.clone() }
+    }
+}
+
+/// The program: reads the command line, runs the command, tells how it ended.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // help and version go to stdout and are no mistake; a reader that went away is none either
+            let _ = answer.print();
+            return if answer.use_stderr() { Exit::Usage } else { Exit::Fine }.into();
+        }
+    };
+    cli.run().unwrap_or_else(|failure| tell(&failure)).into()
+}
+
+impl Cli {
+    fn run(self) -> Result<Exit, Failure> {
+        let Self { command, serve, common } = self;
+        match command {
+            None => serve::run(&serve.with_folder(&common)),
+            Some(Command::Serve(own)) => {
+                let flags = ServeFlags { bind: own.bind.or(serve.bind), config: own.config.or(serve.config) };
+                serve::run(&flags.with_folder(&common))
+            }
+            Some(_) if !serve.is_empty() => {
+                Err(Failure::usage("--bind and --config go with serving")
+                    .hint("write them after `hive serve`"))
+            }
+            Some(Command::Config(command)) => command.run(&common),
+            Some(Command::Completions(command)) => command.run(),
+            Some(Command::Task(command)) => talk(common, async |context| command.run(context).await),
+            Some(Command::Agent(command)) => talk(common, async |context| command.run(context).await),
+            Some(Command::Queue(command)) => talk(common, async |context| command.run(context).await),
+            Some(Command::Events(command)) => talk(common, async |context| command.run(context).await),
+            Some(Command::System(command)) => talk(common, async |context| command.run(context).await),
+        }
+    }
+}
+
+/// Runs a command that talks to a hive, on a small runtime of this thread.
+fn talk(
+    common: GlobalFlags,
+    command: impl AsyncFnOnce(&mut Context) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let env_text = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let wishes = Wishes {
+        server: common.server.filter(|server| !server.is_empty()),
+        token_file: common.token_file,
+        token: env_text("HIVE_TOKEN"),
+        data_dir: common.data_dir.or_else(|| env_text("HIVE__STORE__DATA_DIR").map(PathBuf::from)),
+    };
+    let connection = Connection::find(wishes)?;
+    let mut context = Context { client: connection.client()?, screen: Screen::of_process(common.json) };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::surroundings(&error))?;
+    let ended = runtime.block_on(command(&mut context));
+    // what was written before a failure is still worth reading
+    let flushed = context.screen.finish();
+    let exit = ended.map_err(|failure| connection.explain(failure))?;
+    flushed?;
+    Ok(exit)
+}
+
+fn tell(failure: &Failure) -> Exit {
+    use std::io::Write;
+    if !failure.message.is_empty() {
+        let mut told = format!("hive: {}\n", failure.message);
+        if let Some(hint) = &failure.hint {
+            told = format!("{told}  {hint}\n");
+        }
+        // when nobody can read it there is nobody left to tell
+        let _ = std::io::stderr().write_all(told.as_bytes());
+    }
+    failure.exit
+}

@@ -1,0 +1,43 @@
+//! `hive agent …`.
+
+use clap::Subcommand;
+
+use super::Context;
+use super::agent_add::AgentAdd;
+use super::agent_drain::AgentDrain;
+use super::agent_list::AgentList;
+use super::agent_remove::AgentRemove;
+use super::agent_resume::AgentResume;
+use super::agent_show::AgentShow;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The commands about agents.
+#[derive(Debug, Subcommand)]
+pub enum Agent {
+    /// Register an agent; prints its id
+    Add(AgentAdd),
+    /// List agents
+    List(AgentList),
+    /// Show one agent
+    Show(AgentShow),
+    /// Let an agent finish what it has and take nothing new
+    Drain(AgentDrain),
+    /// Let a drained agent take tasks again
+    Resume(AgentResume),
+    /// Remove an agent
+    Remove(AgentRemove),
+}
+
+impl Agent {
+    pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Add(command) => command.run(context).await,
+            Self::List(command) => command.run(context).await,
+            Self::Show(command) => command.run(context).await,
+            Self::Drain(command) => command.run(context).await,
+            Self::Resume(command) => command.run(context).await,
+            Self::Remove(command) => command.run(context).await,
+        }
+    }
+}

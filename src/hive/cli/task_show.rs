@@ -1,0 +1,118 @@
+//! `hive task show`: one task with everything that is known of it.
+
+use clap::Args;
+use domain::TaskId;
+use protocol::page::LIMIT_MAX;
+use protocol::query::PageQuery;
+use protocol::{AttemptView, TaskView};
+
+use super::Context;
+use super::screen::Screen;
+use super::table::{Facts, Table, nothing, number, state, text};
+use super::words::{count, one_line};
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The flags.
+#[derive(Debug, Args)]
+pub struct TaskShow {
+    /// The task
+    #[arg(value_name = "ID")]
+    id: TaskId,
+}
+
+impl TaskShow {
+    pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
+        let task = context.client.task(self.id).await?;
+        if context.screen.is_json() {
+            context.screen.line(task.text())?;
+            return Ok(Exit::Fine);
+        }
+        let attempts =
+            context.client.attempts(self.id, &PageQuery { limit: Some(LIMIT_MAX), cursor: None }).await?;
+        let screen = &mut context.screen;
+        screen.facts(&facts(&task, screen))?;
+        for (name, json) in [("input", &task.input), ("result", &task.result)] {
+            if let Some(json) = json {
+                screen.line(&format!("\n{name}\n{}", json.get()))?;
+            }
+        }
+        if !attempts.items.is_empty() {
+            let table = attempts_table(&attempts.items, screen);
+            screen.line("")?;
+            screen.table(&table)?;
+        }
+        Ok(Exit::Fine)
+    }
+}
+
+fn facts(task: &TaskView, screen: &Screen) -> Facts {
+    let mut facts = Facts::default();
+    let moment = |at| screen.moment(at);
+    facts.add("id", text(task.id.to_string()));
+    facts.add("title", text(&task.title));
+    facts.add("state", state(task.state.as_str()));
+    if task.cancel_requested && !task.state.is_terminal() {
+        facts.add("canceling", text("asked; its holder is to end it"));
+    }
+    facts.add("queue", text(&task.queue));
+    facts.add_some("kind", task.kind.as_ref().map(text));
+    facts.add("priority", number(u64::from(task.priority)));
+    facts.add_some("requires", (!task.requires.is_empty()).then(|| text(task.requires.join(", "))));
+    let labels: Vec<String> = task.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    facts.add_some("labels", (!labels.is_empty()).then(|| text(labels.join(", "))));
+    facts.add("attempt", number(u64::from(task.attempt)));
+    facts.add("failures", text(format!("{} of {}", task.failures, task.attempts_max)));
+    facts.add_some("agent", task.agent_id.map(|id| text(id.to_string())));
+    facts.add_some(
+        "progress",
+        task.progress.as_ref().map(|progress| {
+            let share =
+                progress.fraction.map(|fraction| format!("{:.0} % ", fraction * 100.0)).unwrap_or_default();
+            text(format!("{share}{}", progress.message.as_deref().unwrap_or_default()))
+        }),
+    );
+    facts.add("created", moment(task.created_at));
+    facts.add_some("ready", task.eligible_at.map(moment));
+    facts.add_some("started", task.started_at.map(moment));
+    facts.add_some("finished", task.finished_at.map(moment));
+    facts.add_some("lease ends", task.lease_expires_at.map(moment));
+    facts.add_some(
+        "error",
+        task.error.as_ref().map(|error| text(format!("{}: {}", error.kind, error.message))),
+    );
+    facts.add_some("usage", usage(task).map(text));
+    facts.add("created by", text(&task.created_by));
+    facts.add("correlation", text(&task.correlation_id));
+    facts
+}
+
+fn usage(task: &TaskView) -> Option<String> {
+    let usage = task.usage.as_ref()?;
+    let counted = |number: Option<u64>, what: &str| number.map(|number| format!("{} {what}", count(number)));
+    let parts = [
+        counted(usage.input_tokens, "tokens in"),
+        counted(usage.output_tokens, "tokens out"),
+        usage.cost_usd.map(|cost| format!("{cost} USD")),
+        counted(usage.cpu_ms, "ms of CPU"),
+        counted(usage.peak_rss_bytes, "bytes at most"),
+    ];
+    let known: Vec<String> = parts.into_iter().flatten().collect();
+    (!known.is_empty()).then(|| known.join(", "))
+}
+
+fn attempts_table(attempts: &[AttemptView], screen: &Screen) -> Table {
+    let mut table = Table::new(&["ATTEMPT", "OUTCOME", "AGENT", "STARTED", "ENDED", "ERROR"], "ERROR");
+    for attempt in attempts {
+        let error = attempt.error.as_ref();
+        table.row([
+            number(u64::from(attempt.attempt)),
+            attempt.outcome.map_or_else(|| state("working"), |outcome| state(outcome.as_str())),
+            attempt.agent_id.map_or_else(nothing, |id| text(id.to_string())),
+            screen.moment(attempt.started_at),
+            attempt.ended_at.map_or_else(nothing, |at| screen.moment(at)),
+            error.map_or_else(nothing, |error| text(one_line(&format!("{}: {}", error.kind, error.message)))),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,238 @@
+//! The composition root: puts the layers together, bottom first, and takes them apart in reverse.
+//!
+//! ```text
+//!   port ── data folder ── store (lock, migrations) ── token ── runtime (the supervision tree) ── web server ── server.json
+//! ```
+//!
+//! Invariant: what can fail without a trace comes first: a taken port leaves no folder behind.
+//!
+//! Invariant: whoever connects gets an answer only when everything runs; until then connections wait in the backlog.
+//!
+//! Reading order: [`start`], [`Running`]; `entrance` (the port), `store_opening`, `banner`, `until_stopped`.
+
+mod banner;
+mod entrance;
+mod store_opening;
+mod until_stopped;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_rt::Arbiter;
+use actix_web::dev::ServerHandle;
+use api::{ApiSettings, ApiState, InFlight, SystemFacts};
+use feed::FeedHandle;
+use runtime::{Parts, Runtime, RuntimeHandle, RuntimeSettings};
+use sha2::{Digest, Sha256};
+use store::Store;
+use supervision::{Home, Registry, ShutdownReport};
+use tokio::task::JoinHandle;
+
+use crate::admin_token::{self, Token};
+use crate::data_folder::DataFolder;
+use crate::exit::Exit;
+use crate::failure::{Failure, with_causes};
+use crate::server_file::{self, Announced, ServerFile};
+use crate::settings::Settings;
+pub use banner::Banner;
+pub use until_stopped::until_stopped;
+
+/// How often a stop looks whether requests are still under way.
+const ANSWERED_LOOK: Duration = Duration::from_millis(20);
+/// This node's number; there is one node.
+const NODE: u16 = 0;
+
+/// A hive that serves. It goes on until [`Running::shutdown`]; dropping it leaves threads behind.
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// How to reach it from this machine.
+    pub url: String,
+    /// The admin token.
+    pub admin_token: Token,
+    /// The data folder.
+    pub folder: DataFolder,
+    /// The live tree.
+    pub registry: Registry,
+    /// The core, for tests that go around HTTP.
+    pub runtime: RuntimeHandle,
+    /// The projection.
+    pub feed: FeedHandle,
+    core: Runtime,
+    core_arbiter: Arbiter,
+    server: ServerHandle,
+    server_ended: JoinHandle<std::io::Result<()>>,
+    announced: Announced,
+    in_flight: InFlight,
+    store: Store,
+    settings: Settings,
+}
+
+/// Starts a hive. Call it inside an actix system; comes back when requests are answered.
+///
+/// # Errors
+/// A [`Failure`] that says in a sentence what stands in the way.
+pub async fn start(settings: Settings) -> Result<Running, Failure> {
+    let listener = entrance::bind(&settings)?;
+    let addr = listener.local_addr().map_err(|error| Failure::surroundings(&error))?;
+    let folder = DataFolder::prepare(&settings.store.data_dir)
+        .map_err(|error| Failure::surroundings(&error).hint("--data-dir PATH chooses another folder"))?;
+    let store = store_opening::open(&settings, &folder)?;
+    let admin_token = admin_token::read_or_make(&folder.path).map_err(|error| {
+        Failure::surroundings(&error).hint("without this file the next start makes a new token")
+    })?;
+    let registry = Registry::new();
+    let metrics = prometheus::Registry::new();
+    store.metrics.register(&metrics).map_err(|error| internal(&error))?;
+    // the actors have a thread to themselves: neither signals nor accepted connections wait for them
+    let core_arbiter = Arbiter::new();
+    let parts = Parts {
+        store: &store,
+        node: NODE,
+        settings: runtime_settings(&settings),
+        registry: &registry,
+        metrics: &metrics,
+        home: &Home::new("core", &core_arbiter.handle()),
+    };
+    let core = match Runtime::start(parts).await {
+        Ok(core) => core,
+        Err(error) => {
+            core_arbiter.stop();
+            return Err(internal(&error));
+        }
+    };
+    let in_flight = InFlight::default();
+    let state = ApiState {
+        runtime: core.handle.clone(),
+        readers: store.readers.clone(),
+        feed: core.feed.clone(),
+        registry: registry.clone(),
+        clock: store.clock.clone(),
+        metrics,
+        admin_token_sha256: Sha256::digest(admin_token.reveal()).into(),
+        facts: facts(&store, &folder),
+        settings: api_settings(&settings),
+        in_flight: in_flight.clone(),
+    };
+    let web_server = api::serve(listener, state).map_err(|error| Failure::surroundings(&error))?;
+    let server = web_server.handle();
+    let server_ended = drive(web_server);
+    let announced = ServerFile::of(addr).announce(&folder.path).map_err(|error| {
+        Failure::surroundings(&error).hint(format!("the data folder is {}", folder.path.display()))
+    })?;
+    Ok(Running {
+        url: server_file::url(addr),
+        runtime: core.handle.clone(),
+        feed: core.feed.clone(),
+        addr,
+        admin_token,
+        folder,
+        registry,
+        core,
+        core_arbiter,
+        server,
+        server_ended,
+        announced,
+        in_flight,
+        store,
+        settings,
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the web server lies beside the tree; `Running` watches its end"
+)]
+fn drive(server: actix_web::dev::Server) -> JoinHandle<std::io::Result<()>> {
+    actix_rt::spawn(server)
+}
+
+impl Running {
+    /// Comes back when the hive cannot go on: its root supervisor gave up, or its web server ended.
+    pub async fn failed(&mut self) -> Failure {
+        let text = tokio::select! {
+            failure = self.core.failed() => with_causes(&failure),
+            ended = &mut self.server_ended => match ended {
+                Ok(Ok(())) => "the web server ended by itself".to_owned(),
+                Ok(Err(error)) => format!("the web server ended: {error}"),
+                Err(error) => format!("the web server ended: {error}"),
+            },
+        };
+        Failure::new(Exit::Internal, text)
+    }
+
+    /// Ends in order: not ready, no new work, requests under way (bounded), actors, the writer last.
+    pub async fn shutdown(self) -> ShutdownReport {
+        self.runtime.begin_drain();
+        self.until_answered().await;
+        drop(self.announced);
+        // What is still open has had its time.
+        self.server.stop(self.in_flight.count() == 0).await;
+        let report = self.core.shutdown().await;
+        self.core_arbiter.stop();
+        // its thread ends with its loop; an arbiter that is stuck must not keep the process
+        drop(self.core_arbiter);
+        drop(self.store);
+        report
+    }
+
+    /// Waits until no request is under way, at most the drain timeout. Meanwhile the port stays open and says 503, so
+    /// that whoever asks for readiness hears of the drain.
+    async fn until_answered(&self) {
+        let until = tokio::time::Instant::now() + self.settings.drain_timeout;
+        while self.in_flight.count() > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(ANSWERED_LOOK).await;
+        }
+    }
+
+    /// Ends without waiting, after [`Running::failed`].
+    pub async fn give_up(self) {
+        drop(self.announced);
+        self.server.stop(false).await;
+        self.core_arbiter.stop();
+    }
+
+    /// The settings it was started with.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+fn facts(store: &Store, folder: &DataFolder) -> SystemFacts {
+    SystemFacts {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: store.clock.now(),
+        node: NODE,
+        database: "sqlite",
+        data_dir: folder.path.clone(),
+        epoch: store.epoch.clone(),
+    }
+}
+
+fn runtime_settings(settings: &Settings) -> RuntimeSettings {
+    RuntimeSettings {
+        lease_ttl_ms: settings.lease.ttl_ms,
+        cancel_grace_ms: settings.lease.cancel_grace_ms,
+        retention_ms: u64::try_from(settings.retention_tasks.as_millis()).unwrap_or(u64::MAX),
+        offline_after_ms: settings.agents.offline_after_ms,
+        stalled_after_ms: settings.agents.stalled_after_ms,
+        limits: settings.limits,
+    }
+}
+
+fn api_settings(settings: &Settings) -> ApiSettings {
+    ApiSettings {
+        web_threads: settings.server.web_threads,
+        bodies_in_flight_bytes_max: settings.server.bodies_in_flight_bytes,
+        shutdown_timeout: settings.drain_timeout,
+        ..ApiSettings::default()
+    }
+}
+
+fn internal(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Internal, with_causes(error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! Every setting of `hive serve`, typed and checked: built-in defaults < file < environment < flags.
+//!
+//! Invariant: [`Settings::load`] tells all problems of all sources at once, or none.
+//!
+//! Invariant: a setting that has no effect does not exist.
+
+mod reader;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::Limits;
+use reader::Reader;
+pub use reader::Shown;
+pub use source::{ENV_PREFIX, Entry, Problem, Raw, Source};
+use tracing_subscriber::filter::Targets;
+
+/// The built-in defaults, each with the reason for its value.
+pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The web server.
+    pub server: ServerSettings,
+    /// The database and its folder.
+    pub store: StoreSettings,
+    /// What users may hand in.
+    pub limits: Limits,
+    /// Leases of attempts.
+    pub lease: LeaseSettings,
+    /// How long finished tasks and their events stay.
+    pub retention_tasks: Duration,
+    /// When an agent counts as offline or stalled.
+    pub agents: AgentSettings,
+    /// How long a stop waits for requests in flight.
+    pub drain_timeout: Duration,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// Every key with its value and source, for `hive config show`.
+    pub shown: Vec<Shown>,
+}
+
+/// The web server.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// Threads that serve HTTP.
+    pub web_threads: usize,
+    /// Most bytes of request bodies in memory at a time.
+    pub bodies_in_flight_bytes: usize,
+}
+
+/// The database and its folder.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// The data folder, as it was given.
+    pub data_dir: PathBuf,
+    /// Most commands that wait for the writer.
+    pub writer_queue: usize,
+    /// How many readers there are.
+    pub reader_connections: usize,
+    /// Most different combinations of queue, requirements and pinned agent.
+    pub lanes_max: u32,
+}
+
+/// Leases of attempts.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseSettings {
+    /// Without a heartbeat, of tasks that name no heartbeat timeout.
+    pub ttl_ms: u64,
+    /// How long the holder of a canceled attempt has to end.
+    pub cancel_grace_ms: u64,
+}
+
+/// When an agent counts as offline or stalled.
+#[derive(Debug, Clone, Copy)]
+pub struct AgentSettings {
+    /// Without a sign of life.
+    pub offline_after_ms: u64,
+    /// With signs of life but no progress.
+    pub stalled_after_ms: u64,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Default)]
+pub struct LogSettings {
+    /// Directives like `info,runtime=debug`; known to be valid.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON everywhere else.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What stands on the command line about settings.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--bind`.
+    pub bind: Option<String>,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", list(.0))]
+pub struct Problems(pub Vec<Problem>);
+
+impl Settings {
+    /// From all sources; the environment is handed in, so that tests need not change their own.
+    ///
+    /// # Errors
+    /// Every problem of every source.
+    pub fn load(flags: &Flags, env: impl Iterator<Item = (String, String)>) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let mut entries = Vec::new();
+        let mut add = |read: Result<Vec<Entry>, Problem>| match read {
+            Ok(found) => entries.extend(found),
+            Err(problem) => problems.push(problem),
+        };
+        add(source::from_toml(DEFAULT_TOML, &Source::Default));
+        if let Some(path) = &flags.config {
+            add(source::from_file(path));
+        }
+        add(Ok(source::from_env(env)));
+        add(Ok(flags.entries()));
+        Self::read(Reader::new(entries, problems)).map_err(Problems)
+    }
+
+    /// All keys, with what is allowed for each.
+    fn read(mut reader: Reader) -> Result<Self, Vec<Problem>> {
+        let r = &mut reader;
+        let server = ServerSettings {
+            bind: r.text("server.bind", address).unwrap_or(UNSPECIFIED),
+            web_threads: r.count("server.web_threads", 1..=64),
+            bodies_in_flight_bytes: r.count("server.bodies_in_flight_bytes", MIB..=16 * GIB),
+        };
+        let store = StoreSettings {
+            data_dir: r.text("store.data_dir", folder),
+            writer_queue: r.count("store.writer_queue", 64..=1_000_000),
+            reader_connections: r.count("store.reader_connections", 1..=64),
+            lanes_max: u32::try_from(r.whole("limits.lanes", 16..=1_000_000)).unwrap_or(u32::MAX),
+        };
+        let limits = Limits {
+            input_bytes_max: r.count("limits.input_bytes", 1_024..=16 * MIB),
+            result_bytes_max: r.count("limits.result_bytes", 1_024..=16 * MIB),
+            output_bytes_max: r.whole("limits.output_bytes", 1_024..=GIB),
+            queue_tasks_max: r.whole("limits.queue_tasks", 1..=1_000_000_000),
+        };
+        let lease = LeaseSettings {
+            ttl_ms: r.whole("lease.ttl_ms", SECOND_MS..=DAY_MS),
+            cancel_grace_ms: r.whole("lease.cancel_grace_ms", 0..=DAY_MS),
+        };
+        let retention_tasks = Duration::from_secs(r.whole("retention.tasks_s", 60..=3_650 * DAY_S));
+        let agents = AgentSettings {
+            offline_after_ms: r.whole("agents.offline_after_ms", SECOND_MS..=DAY_MS),
+            stalled_after_ms: r.whole("agents.stalled_after_ms", SECOND_MS..=30 * DAY_MS),
+        };
+        let drain_timeout = Duration::from_secs(r.whole("drain.timeout_s", 0..=600));
+        let log =
+            LogSettings { level: r.text("log.level", level), format: r.text("log.format", format_word) };
+        let shown = reader.finish()?;
+        Ok(Self { server, store, limits, lease, retention_tasks, agents, drain_timeout, log, shown })
+    }
+}
+
+const SECOND_MS: u64 = 1_000;
+const DAY_S: u64 = 24 * 3_600;
+const DAY_MS: u64 = DAY_S * SECOND_MS;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// Stands in for an address that was refused; nobody sees it, because a problem was noted.
+const UNSPECIFIED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
+impl Flags {
+    fn entries(&self) -> Vec<Entry> {
+        let entry = |key: &str, flag, text: String| Entry {
+            key: key.to_owned(),
+            raw: Raw::Text(text),
+            source: Source::Flag(flag),
+        };
+        let data_dir = self.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let data_dir = data_dir.map(|text| entry("store.data_dir", "--data-dir", text));
+        let bind = self.bind.clone().map(|text| entry("server.bind", "--bind", text));
+        data_dir.into_iter().chain(bind).collect()
+    }
+}
+
+fn address(text: &str) -> Result<Option<SocketAddr>, String> {
+    text.parse().map(Some).map_err(|_| {
+        "must be an address and a port, like 127.0.0.1:18080 or [::1]:18080 (port 0 takes a free one)"
+            .to_owned()
+    })
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("must be the path of a folder".into()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn level(text: &str) -> Result<String, String> {
+    let known = text.parse::<Targets>().is_ok() && !text.trim().is_empty();
+    if known {
+        Ok(text.to_owned())
+    } else {
+        Err("must be error, warn, info, debug or trace, or by module like \"info,runtime=debug\"".into())
+    }
+}
+
+fn format_word(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("must be auto, text or json".into()),
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+    let noun = if problems.len() == 1 { "problem" } else { "problems" };
+    format!("{} {noun} with the settings:\n{}", problems.len(), lines.join("\n"))
+}
