@@ -169,6 +169,7 @@ on_every_database! {
     }
     retention {
         ended_tasks_leave_in_chunks_with_all_that_belongs_to_them,
+        a_round_stops_early_when_tasks_leave_with_much_output,
         what_still_lives_stays,
         events_leave_only_as_far_as_a_checkpoint_covers_them,
         an_emptied_log_goes_on_where_it_was,

@@ -114,11 +114,11 @@ impl Sweeper {
         let chore = self.duty.chore(self.shared.clock.now(), self.shared.settings.retention_ms);
         let round = Sweep { chore, limit: ROWS, chance: chance() };
         cx.spawn(apply(self.coordinator.clone(), round), move |sweeper, swept, cx| {
-            sweeper.swept(mark, swept, cx);
+            sweeper.swept(mark, chore, swept, cx);
         });
     }
 
-    fn swept(&mut self, mark: i64, swept: Result<Swept, Error>, cx: &mut Context<Self>) {
+    fn swept(&mut self, mark: i64, chore: Chore, swept: Result<Swept, Error>, cx: &mut Context<Self>) {
         self.is_sweeping = false;
         // After an error nothing is remembered, so that the next tick looks again.
         let Ok(swept) = swept else { return };
@@ -126,10 +126,23 @@ impl Sweeper {
         self.next_at = swept.next_at;
         let rows = self.shared.metrics.swept.with_label_values(&[self.duty.name()]);
         rows.inc_by(u64::from(swept.count));
-        if swept.count >= ROWS {
+        if is_more(chore, &swept) {
             self.sweep(mark, cx);
         }
     }
+}
+
+/// Whether a round left something to do at once: it was full, or it stopped early because tasks had much output.
+fn is_more(chore: Chore, swept: &Swept) -> bool {
+    let stopped_early = match chore {
+        Chore::RetireTasks(before) => swept.next_at.is_some_and(|next_at| next_at < before),
+        Chore::StageDue
+        | Chore::ReapLeases
+        | Chore::ExpireWaiting
+        | Chore::RetireEvents(_)
+        | Chore::RetireKeys => false,
+    };
+    swept.count >= ROWS || (swept.count > 0 && stopped_early)
 }
 
 impl Behaviour for Sweeper {
@@ -152,5 +165,22 @@ impl Handle<Tick> for Sweeper {
             }
         }
         Reply::Now(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_that_was_full_or_stopped_early_is_followed_by_another() {
+        let (cutoff, older) = (Timestamp::from_micros(10), Some(Timestamp::from_micros(9)));
+        let retire = Chore::RetireTasks(cutoff);
+        let more = |chore, count, next_at| is_more(chore, &Swept { count, next_at });
+        assert!(more(Chore::StageDue, ROWS, None));
+        assert!(!more(Chore::StageDue, ROWS - 1, older));
+        assert!(more(retire, 1, older), "an older one is left");
+        assert!(!more(retire, 1, Some(cutoff)), "the next one is not old enough");
+        assert!(!more(retire, 0, older), "nothing went, so nothing would go at once");
     }
 }

@@ -17,6 +17,23 @@ fn checkpoint(seq: i64) -> SaveCheckpoint {
     SaveCheckpoint { seq, projection: Arc::from(seq.to_string().into_bytes()) }
 }
 
+pub(super) fn a_round_stops_early_when_tasks_leave_with_much_output<R: Rig>() {
+    let mut world = World::<R>::new();
+    for called in ["long", "short"] {
+        let claimed = world.working(called);
+        for _ in 0..if called == "long" { 512 } else { 1 } {
+            let text = "x".into();
+            world.apply(AppendOutput { task: claimed.task, attempt: 1, text, bytes_max: 1_000 });
+        }
+        world.finish(claimed.task, 1, success());
+        world.wait_ms(10);
+    }
+    let round = retire(&world, 9);
+    assert_eq!(world.apply(round).count, 1, "512 chunks are enough for one round");
+    assert_eq!(world.apply(round).count, 1);
+    assert_eq!(world.rig.orphan_count(), 0);
+}
+
 pub(super) fn ended_tasks_leave_in_chunks_with_all_that_belongs_to_them<R: Rig>() {
     let mut world = World::<R>::new();
     let mut ids = Vec::new();

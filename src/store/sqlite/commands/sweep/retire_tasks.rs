@@ -12,6 +12,9 @@ use crate::sqlite::data::Data;
 use crate::sqlite::failure::Failure;
 use crate::sqlite::statement::statement;
 
+/// Chunks of output after which a round removes no further task, so that writes do not wait behind gigabytes: 32 MiB.
+const OUTPUT_CHUNKS_MAX: usize = 512;
+
 /// How many tasks of one tenant were removed.
 #[derive(Debug, Default)]
 struct Retired {
@@ -24,9 +27,13 @@ pub(super) fn apply(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Res
     let finished = Finished { before: before.as_micros(), limit: i64::from(limit) };
     let rows: Vec<(i64, i64, i16)> = finished.load(batch.conn)?;
     let mut by_tenant: BTreeMap<i64, Retired> = BTreeMap::new();
-    let mut count: u32 = 0;
+    let (mut count, mut output_chunks, mut highest): (u32, usize, Option<i64>) = (0, 0, None);
     for (id, tenant, state) in &rows {
-        remove(batch, *id)?;
+        if output_chunks >= OUTPUT_CHUNKS_MAX {
+            break;
+        }
+        output_chunks += remove(batch, *id)?;
+        highest = highest.max(Some(*id));
         let retired = by_tenant.entry(*tenant).or_default();
         match TaskState::from_code(*state) {
             Some(TaskState::Completed) => retired.completed += 1,
@@ -36,7 +43,7 @@ pub(super) fn apply(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Res
         }
         count = count.saturating_add(1);
     }
-    if let Some(highest) = rows.iter().map(|(id, ..)| *id).max() {
+    if let Some(highest) = highest {
         RaiseIdsFloor { id: highest }.execute(batch.conn)?;
     }
     for (tenant, retired) in by_tenant {
@@ -57,12 +64,13 @@ pub(super) fn apply(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Res
     Ok(count)
 }
 
-fn remove(batch: &mut Batch<'_>, id: i64) -> Result<(), Failure> {
-    DeleteOutput { id }.execute(batch.conn)?;
+/// Removes a task; answers how many chunks of output went with it.
+fn remove(batch: &mut Batch<'_>, id: i64) -> Result<usize, Failure> {
+    let output_chunks = DeleteOutput { id }.execute(batch.conn)?;
     DeleteAttempts { id }.execute(batch.conn)?;
     DeleteSpec { id }.execute(batch.conn)?;
     DeleteTask { id }.execute(batch.conn)?;
-    Ok(())
+    Ok(output_chunks)
 }
 
 fn retire_agents(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Result<(), Failure> {
