@@ -116,6 +116,8 @@ pub struct AgentFigures {
     /// When it last began or ended an attempt.
     #[serde(with = "micros")]
     pub last_activity_at: Option<Timestamp>,
+    /// Whether it was removed while it held attempts; its figures go with the last of them.
+    pub(crate) is_removed: bool,
 }
 
 mod micros {

@@ -123,7 +123,7 @@ impl Projection {
         }
         match event.kind {
             EventKind::SystemTasksRetired => self.fold_retired(&event.data),
-            EventKind::AgentRemoved => self.forget_idle_agent(event.agent),
+            EventKind::AgentRemoved => self.forget_agent(event.agent),
             EventKind::TaskCancelRequested => self.marks.leased = event.seq,
             _ => {}
         }
@@ -168,6 +168,9 @@ impl Projection {
             EventKind::TaskFailed | EventKind::TaskRetrying => figures.failed += 1,
             _ => {}
         }
+        if figures.is_removed && figures.working == 0 {
+            self.agents.remove(&agent);
+        }
     }
 
     fn mark(&mut self, seq: i64, to: TaskState) {
@@ -190,11 +193,12 @@ impl Projection {
     }
 
     /// The figures of an agent that is gone stay while attempts of it still run.
-    fn forget_idle_agent(&mut self, agent: Option<AgentId>) {
-        if let Some(agent) = agent
-            && self.agents.get(&agent).is_some_and(|figures| figures.working == 0)
-        {
-            self.agents.remove(&agent);
+    fn forget_agent(&mut self, agent: Option<AgentId>) {
+        let Some(agent) = agent else { return };
+        match self.agents.get_mut(&agent) {
+            Some(figures) if figures.working > 0 => figures.is_removed = true,
+            Some(_) => drop(self.agents.remove(&agent)),
+            None => {}
         }
     }
 

@@ -95,6 +95,17 @@ fn an_agents_figures_follow_its_attempts() {
 }
 
 #[test]
+fn the_figures_of_a_removed_agent_go_with_its_last_attempt() {
+    let agent = Some(AgentId::from_raw(9));
+    let mut projection = folded(&life()[..2]);
+    projection.fold(&Event { agent, task: None, ..event(3, EventKind::AgentRemoved, None) }).unwrap();
+    assert_eq!(projection.agent(AgentId::from_raw(9)).working, 1, "it still holds one");
+    let end = moved(Some(TaskState::Working), TaskState::Completed);
+    projection.fold(&Event { agent, ..event(4, EventKind::TaskCompleted, end) }).unwrap();
+    assert_eq!(projection.agent(AgentId::from_raw(9)), AgentFigures::default());
+}
+
+#[test]
 fn a_gap_is_refused_and_a_repeat_changes_nothing() {
     let mut projection = folded(&life()[..3]);
     let before = projection.totals();
