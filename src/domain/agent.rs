@@ -6,29 +6,41 @@ use crate::id::{AgentId, TenantId};
 use crate::limits;
 use crate::name::Name;
 use crate::new_task::{Labels, review_labels};
+use crate::process_link::{ProcessLink, Workspace};
 use crate::time::Timestamp;
 use crate::violation::{Review, Violations};
 
 /// How an agent is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Link {
     /// A worker in any language that asks for assignments over HTTP.
     Worker,
+    /// A command that the hive starts for each assignment.
+    Process(Box<ProcessLink>),
 }
 
 impl Link {
-    /// The word that is stored and shown.
+    /// The word for the kind of a worker.
+    pub const WORKER: &'static str = "worker";
+    /// The word for the kind of a process.
+    pub const PROCESS: &'static str = "process";
+
+    /// The word for its kind that is stored and shown.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Worker => "worker",
+            Self::Worker => Self::WORKER,
+            Self::Process(_) => Self::PROCESS,
         }
     }
 
-    /// Reads the stored word back.
+    /// How its process is started, where it is one.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        (word == "worker").then_some(Self::Worker)
+    pub const fn process(&self) -> Option<&ProcessLink> {
+        match self {
+            Self::Worker => None,
+            Self::Process(link) => Some(link),
+        }
     }
 }
 
@@ -138,7 +150,15 @@ impl NewAgent {
     pub fn review(&self) -> Result<(), Violations> {
         let mut review = Review::new();
         review_agent(&mut review, Some(&self.capabilities), Some(self.capacity), Some(&self.labels));
+        self.review_link(&mut review);
         review.finish()
+    }
+
+    fn review_link(&self, review: &mut Review) {
+        let Some(link) = self.link.process() else { return };
+        link.review(review);
+        let is_shared = self.capacity > 1 && matches!(link.workspace, Workspace::Directory { .. });
+        review.require(!is_shared, "capacity", "must be 1 for a directory: attempts never share a workspace");
     }
 }
 
@@ -153,6 +173,8 @@ pub struct AgentPatch {
     pub capacity: Option<u32>,
     /// Other labels, all of them.
     pub labels: Option<Labels>,
+    /// Another link, whole.
+    pub link: Option<Link>,
 }
 
 impl AgentPatch {
@@ -219,6 +241,23 @@ mod tests {
             assert_eq!(shown, expected);
             assert_eq!(Health::from_code(health.code()), Some(health));
         }
+    }
+
+    #[test]
+    fn a_directory_is_for_one_attempt_at_a_time() {
+        let workspace = Workspace::Directory { path: "/repo".into() };
+        let link = ProcessLink { command: vec!["true".into()], workspace, ..ProcessLink::default() };
+        let mut agent = NewAgent {
+            name: "a".parse().unwrap(),
+            role: "worker".parse().unwrap(),
+            capabilities: BTreeSet::new(),
+            capacity: 1,
+            labels: Labels::default(),
+            link: Link::Process(Box::new(link)),
+        };
+        assert!(agent.review().is_ok());
+        agent.capacity = 2;
+        assert_eq!(agent.review().unwrap_err().0[0].field, "capacity");
     }
 
     #[test]

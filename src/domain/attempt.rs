@@ -16,12 +16,21 @@ pub enum Outcome {
     Canceled,
     /// It was handed back in order, uncharged.
     Interrupted,
+    /// The hive that ran it ended without an end; uncharged, but counted in `crashes`.
+    Crashed,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the stored numbers.
-    pub const ALL: [Self; 6] =
-        [Self::Succeeded, Self::Failed, Self::TimedOut, Self::LeaseLost, Self::Canceled, Self::Interrupted];
+    pub const ALL: [Self; 7] = [
+        Self::Succeeded,
+        Self::Failed,
+        Self::TimedOut,
+        Self::LeaseLost,
+        Self::Canceled,
+        Self::Interrupted,
+        Self::Crashed,
+    ];
 
     /// The stored number.
     #[must_use]
@@ -33,6 +42,7 @@ impl Outcome {
             Self::LeaseLost => 3,
             Self::Canceled => 4,
             Self::Interrupted => 5,
+            Self::Crashed => 6,
         }
     }
 
@@ -52,6 +62,7 @@ impl Outcome {
             Self::LeaseLost => "lease_lost",
             Self::Canceled => "canceled",
             Self::Interrupted => "interrupted",
+            Self::Crashed => "crashed",
         }
     }
 }
@@ -125,11 +136,47 @@ pub enum Report {
         /// What it cost all the same.
         usage: Option<Usage>,
     },
+    /// It took longer than it may.
+    TimedOut {
+        /// Which time.
+        error: AttemptError,
+        /// What it cost all the same.
+        usage: Option<Usage>,
+    },
     /// It is handed back unstarted or undone, uncharged.
     HandedBack {
         /// Why, for the record.
         reason: &'static str,
+        /// What it cost all the same.
+        usage: Option<Usage>,
     },
+}
+
+/// Longest diff that is kept of a workspace, in bytes; the rest is cut.
+pub const DIFF_BYTES_MAX: usize = 64 * 1024;
+
+/// What an attempt left in its workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct WorkspaceReport {
+    /// Where it is, or was.
+    pub path: String,
+    /// Its branch; `None` where it is no worktree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The commit that it began from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// The commit that it ended on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// How many files differ from the base: committed, edited or new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_changed: Option<u64>,
+    /// The difference from the base as `git diff` shows it, new files included, at most [`DIFF_BYTES_MAX`] bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+    /// Whether it is still there.
+    pub is_kept: bool,
 }
 
 #[cfg(test)]
@@ -141,7 +188,7 @@ mod tests {
         for outcome in Outcome::ALL {
             assert_eq!(Outcome::from_code(outcome.code()), Some(outcome));
         }
-        assert_eq!(Outcome::from_code(6), None);
+        assert_eq!(Outcome::from_code(7), None);
         assert_eq!(Outcome::from_code(-1), None);
     }
 }

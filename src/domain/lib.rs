@@ -13,8 +13,8 @@
 //!
 //! Invariant: ids never repeat and never go back (see [`id`]).
 //!
-//! Reading order: [`task`], [`attempt`], [`backoff`], [`timeouts`], [`new_task`], [`lane`], [`agent`], [`event`];
-//! then the small ones: [`id`], [`name`], [`time`], [`json`], [`limits`], [`violation`].
+//! Reading order: [`task`], [`attempt`], [`backoff`], [`timeouts`], [`new_task`], [`lane`], [`agent`], [`process_link`], [`event`];
+//! then the small ones: [`id`], [`name`], [`time`], [`json`], [`secret`], [`limits`], [`violation`].
 
 pub mod agent;
 pub mod attempt;
@@ -26,13 +26,15 @@ pub mod lane;
 pub mod limits;
 pub mod name;
 pub mod new_task;
+pub mod process_link;
+pub mod secret;
 pub mod task;
 pub mod time;
 pub mod timeouts;
 pub mod violation;
 
 pub use agent::{Agent, AgentPatch, AgentState, Health, Link, NewAgent};
-pub use attempt::{AttemptError, Outcome, Report, Usage};
+pub use attempt::{AttemptError, Outcome, Report, Usage, WorkspaceReport};
 pub use backoff::Backoff;
 pub use event::{Event, EventKind, Move};
 pub use id::{AgentId, IdGenerator, LaneId, TaskId, TenantId};
@@ -40,6 +42,10 @@ pub use lane::LaneSpec;
 pub use limits::Limits;
 pub use name::Name;
 pub use new_task::{AcceptedTask, Labels, NewTask, Start};
+pub use process_link::{
+    Keep, ProcessLimits, ProcessLink, ProcessLinkEdit, PromptVia, ResultFormat, Workspace,
+};
+pub use secret::Secret;
 pub use task::{Happening, Next, Refused, TaskState, TaskStatus, transition};
 pub use time::Timestamp;
 pub use timeouts::Timeouts;

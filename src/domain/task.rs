@@ -5,6 +5,9 @@
 
 use crate::attempt::Outcome;
 
+/// With so many attempts that ended together with the hive, a task is a dead letter.
+pub const CRASHES_MAX: u32 = 3;
+
 /// Where a task stands. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -78,6 +81,8 @@ pub struct TaskStatus {
     pub failures: u32,
     /// How many failures make it a dead letter.
     pub attempts_max: u32,
+    /// How many attempts ended with the hive that ran them.
+    pub crashes: u32,
     /// Whether somebody asked to cancel it while it worked.
     pub is_cancel_requested: bool,
 }
@@ -114,6 +119,11 @@ pub enum Happening {
     /// `attempt` is handed back in order; it is not charged.
     Interrupted {
         /// The attempt that is handed back.
+        attempt: u32,
+    },
+    /// The hive that ran `attempt` ended without an end.
+    Crashed {
+        /// The attempt that was found.
         attempt: u32,
     },
     /// Somebody asks to cancel.
@@ -184,6 +194,10 @@ pub fn transition(status: TaskStatus, happening: Happening) -> Result<Next, Refu
             held_by(status, attempt)?;
             Ok(handed_back(status))
         }
+        Happening::Crashed { attempt } => {
+            held_by(status, attempt)?;
+            Ok(crashed(status))
+        }
         Happening::CancelRequested { force } => cancel_requested(status, force),
         Happening::Expired => expired(status),
         Happening::Redriven => redriven(status),
@@ -249,6 +263,7 @@ fn redriven(status: TaskStatus) -> Result<Next, Refused> {
         TaskState::Failed => Ok(moved(TaskStatus {
             state: TaskState::Queued,
             failures: 0,
+            crashes: 0,
             is_cancel_requested: false,
             ..status
         })),
@@ -292,6 +307,16 @@ fn handed_back(status: TaskStatus) -> Next {
     } else {
         ended(status, TaskState::Queued, Outcome::Interrupted)
     }
+}
+
+/// Nobody is to blame yet; but a task under which the hive ends again and again must not go on.
+fn crashed(status: TaskStatus) -> Next {
+    if status.is_cancel_requested {
+        return ended(status, TaskState::Canceled, Outcome::Canceled);
+    }
+    let status = TaskStatus { crashes: status.crashes.saturating_add(1), ..status };
+    let state = if status.crashes >= CRASHES_MAX { TaskState::Failed } else { TaskState::Queued };
+    ended(status, state, Outcome::Crashed)
 }
 
 fn ended(status: TaskStatus, state: TaskState, outcome: Outcome) -> Next {

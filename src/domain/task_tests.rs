@@ -7,10 +7,10 @@ use super::*;
 const HELD: u32 = 3;
 
 fn status(state: TaskState) -> TaskStatus {
-    TaskStatus { state, attempt: HELD, failures: 0, attempts_max: 3, is_cancel_requested: false }
+    TaskStatus { state, attempt: HELD, failures: 0, attempts_max: 3, crashes: 0, is_cancel_requested: false }
 }
 
-fn happenings() -> [Happening; 13] {
+fn happenings() -> [Happening; 14] {
     [
         Happening::Due,
         Happening::Claimed,
@@ -25,6 +25,7 @@ fn happenings() -> [Happening; 13] {
         Happening::CancelRequested { force: true },
         Happening::Expired,
         Happening::Redriven,
+        Happening::Crashed { attempt: HELD },
     ]
 }
 
@@ -43,13 +44,13 @@ fn told(state: TaskState, happening: Happening) -> &'static str {
 fn every_state_times_every_happening_is_as_the_table_says() {
     #[rustfmt::skip]
     let table = [
-        // due      claimed    done        done(old)  fail         fail!      time-out     lease lost   hand back  cancel      cancel!     expired   redriven
-        ["queued", "no",      "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "canceled", "canceled", "failed", "no"],
-        ["no",     "working", "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "canceled", "canceled", "failed", "no"],
-        ["no",     "no",      "completed", "stale",   "scheduled", "failed",  "scheduled", "scheduled", "queued",  "note",     "canceled", "no",     "no"],
-        ["no",     "no",      "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "no",       "no",       "no",     "no"],
-        ["no",     "no",      "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "no",       "no",       "no",     "queued"],
-        ["no",     "no",      "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "same",     "same",     "no",     "no"],
+        // due      claimed    done        done(old)  fail         fail!      time-out     lease lost   hand back  cancel      cancel!     expired   redriven  crash
+        ["queued", "no",      "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "canceled", "canceled", "failed", "no",     "stale"],
+        ["no",     "working", "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "canceled", "canceled", "failed", "no",     "stale"],
+        ["no",     "no",      "completed", "stale",   "scheduled", "failed",  "scheduled", "scheduled", "queued",  "note",     "canceled", "no",     "no",     "queued"],
+        ["no",     "no",      "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "no",       "no",       "no",     "no",     "stale"],
+        ["no",     "no",      "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "no",       "no",       "no",     "queued", "stale"],
+        ["no",     "no",      "stale",     "stale",   "stale",     "stale",   "stale",     "stale",     "stale",   "same",     "same",     "no",     "no",     "stale"],
     ];
     for (state, row) in TaskState::ALL.into_iter().zip(table) {
         let told: Vec<_> = happenings().into_iter().map(|happening| told(state, happening)).collect();
@@ -67,6 +68,22 @@ fn the_last_allowed_failure_makes_a_dead_letter_and_keeps_its_outcome() {
 }
 
 #[test]
+fn a_crash_of_the_hive_is_not_charged_but_the_third_makes_a_dead_letter() {
+    let mut now = status(TaskState::Working);
+    for crashes in 1..=2 {
+        let next = transition(now, Happening::Crashed { attempt: HELD }).unwrap();
+        let Next::Moved { status, outcome, backs_off } = next else { panic!("{next:?}") };
+        assert_eq!((status.state, outcome, backs_off), (TaskState::Queued, Some(Outcome::Crashed), false));
+        assert_eq!((status.failures, status.crashes), (0, crashes));
+        now = TaskStatus { state: TaskState::Working, ..status };
+    }
+    let next = transition(now, Happening::Crashed { attempt: HELD }).unwrap();
+    let Next::Moved { status, outcome, .. } = next else { panic!("{next:?}") };
+    assert_eq!((status.state, status.crashes), (TaskState::Failed, CRASHES_MAX));
+    assert_eq!((status.failures, outcome), (0, Some(Outcome::Crashed)));
+}
+
+#[test]
 fn a_cancel_that_was_asked_turns_every_bad_end_into_canceled_but_a_success_wins() {
     let asked = TaskStatus { is_cancel_requested: true, ..status(TaskState::Working) };
     for bad in [
@@ -74,6 +91,7 @@ fn a_cancel_that_was_asked_turns_every_bad_end_into_canceled_but_a_success_wins(
         Happening::TimedOut { attempt: HELD },
         Happening::LeaseLost { attempt: HELD },
         Happening::Interrupted { attempt: HELD },
+        Happening::Crashed { attempt: HELD },
         Happening::CancelRequested { force: true },
     ] {
         let next = transition(asked, bad).unwrap();
@@ -89,18 +107,18 @@ fn a_cancel_that_was_asked_turns_every_bad_end_into_canceled_but_a_success_wins(
 
 #[test]
 fn a_redriven_task_starts_with_no_failures_and_keeps_its_fencing_number() {
-    let dead = TaskStatus { failures: 3, is_cancel_requested: true, ..status(TaskState::Failed) };
+    let dead = TaskStatus { failures: 3, crashes: 3, is_cancel_requested: true, ..status(TaskState::Failed) };
     let Ok(Next::Moved { status, outcome: None, .. }) = transition(dead, Happening::Redriven) else {
         panic!()
     };
     assert_eq!(
         status,
-        TaskStatus { failures: 0, is_cancel_requested: false, state: TaskState::Queued, ..dead }
+        TaskStatus { failures: 0, crashes: 0, is_cancel_requested: false, state: TaskState::Queued, ..dead }
     );
 }
 
 fn any_happening() -> impl Strategy<Value = Happening> {
-    (0usize..13).prop_map(|index| happenings()[index])
+    (0usize..14).prop_map(|index| happenings()[index])
 }
 
 proptest! {
