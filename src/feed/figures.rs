@@ -111,7 +111,7 @@ pub struct AgentFigures {
     pub working: u64,
     /// Attempts that it ended well.
     pub completed: u64,
-    /// Attempts of it that failed, timed out or lost their lease.
+    /// Attempts of it that failed, timed out or lost their lease; one that ended with the hive is not its fault.
     pub failed: u64,
     /// When it last began or ended an attempt.
     #[serde(with = "micros")]
@@ -145,7 +145,7 @@ pub struct Rates {
     pub started_per_second: f64,
     /// Tasks completed per second.
     pub completed_per_second: f64,
-    /// Attempts that ended badly per second.
+    /// Attempts that ended badly and dead letters per second.
     pub failed_per_second: f64,
 }
 

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use domain::{AgentId, Event, EventKind, LaneId, LaneSpec, Move, Name, TaskState, TenantId, Timestamp};
+use domain::{
+    AgentId, Event, EventKind, LaneId, LaneSpec, Move, Name, Outcome, TaskState, TenantId, Timestamp,
+};
 
 use store::readers::Census;
 
@@ -165,6 +167,7 @@ impl Projection {
         figures.working = figures.working.saturating_sub(1);
         match event.kind {
             EventKind::TaskCompleted => figures.completed += 1,
+            EventKind::TaskFailed if ended_in_a_crash(&event.data) => {}
             EventKind::TaskFailed | EventKind::TaskRetrying => figures.failed += 1,
             _ => {}
         }
@@ -260,6 +263,19 @@ struct Retired {
     completed: u64,
     failed: u64,
     canceled: u64,
+}
+
+/// The part of an event about an ended attempt that the fold needs.
+#[derive(serde::Deserialize)]
+struct Ended<'a> {
+    #[serde(borrow)]
+    outcome: Option<&'a str>,
+}
+
+/// Whether a dead letter is one because the hive ended under it, which says nothing about its agent.
+fn ended_in_a_crash(data: &str) -> bool {
+    serde_json::from_str::<Ended<'_>>(data)
+        .is_ok_and(|ended| ended.outcome == Some(Outcome::Crashed.as_str()))
 }
 
 fn step(figures: &mut QueueFigures, priority: u8, applies: bool, up: bool) {

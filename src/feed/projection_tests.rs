@@ -95,6 +95,30 @@ fn an_agents_figures_follow_its_attempts() {
 }
 
 #[test]
+fn an_attempt_that_ended_with_the_hive_is_no_failure_of_its_agent() {
+    let (id, end) = (AgentId::from_raw(9), r#"{"outcome":"crashed","error_kind":"crashed"}"#);
+    let crashed = |kind, to| Event {
+        agent: Some(id),
+        data: end.into(),
+        ..event(3, kind, moved(Some(TaskState::Working), to))
+    };
+    for (kind, to) in
+        [(EventKind::TaskReleased, TaskState::Queued), (EventKind::TaskFailed, TaskState::Failed)]
+    {
+        let mut projection = folded(&life()[..2]);
+        projection.fold(&crashed(kind, to)).unwrap();
+        assert_eq!(projection.totals().of(to), 1);
+        let figures = projection.agent(id);
+        assert_eq!((figures.working, figures.completed, figures.failed), (0, 0, 0), "{kind:?}");
+    }
+    let mut projection = folded(&life()[..2]);
+    let told = crashed(EventKind::TaskFailed, TaskState::Failed);
+    let told = Event { data: r#"{"outcome":"failed","error_kind":"crashed"}"#.into(), ..told };
+    projection.fold(&told).unwrap();
+    assert_eq!(projection.agent(id).failed, 1, "an error of its own that is called so is");
+}
+
+#[test]
 fn the_figures_of_a_removed_agent_go_with_its_last_attempt() {
     let agent = Some(AgentId::from_raw(9));
     let mut projection = folded(&life()[..2]);

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use domain::{
-    AcceptedTask, Agent, AgentId, AgentPatch, EventKind, Health, Labels, LaneId, Name, Report, TaskId,
-    TenantId, Timestamp,
+    AcceptedTask, Agent, AgentId, AgentPatch, EventKind, Health, Labels, LaneId, Link, Name, Report, TaskId,
+    TenantId, Timestamp, WorkspaceReport,
 };
 
 use crate::outcome::{
@@ -23,7 +23,7 @@ pub enum Command {
     /// See [`ClaimTasks`].
     ClaimTasks(ClaimTasks),
     /// See [`FinishAttempt`].
-    FinishAttempt(FinishAttempt),
+    FinishAttempt(Box<FinishAttempt>),
     /// See [`RenewLease`].
     RenewLease(RenewLease),
     /// See [`CancelTask`].
@@ -78,25 +78,45 @@ impl Command {
     pub fn bytes(&self) -> usize {
         match self {
             Self::SubmitTask(command) => command.task.asked.input.as_ref().map_or(0, |input| input.len()),
-            Self::FinishAttempt(FinishAttempt { report: Report::Succeeded { result, .. }, .. }) => {
-                result.as_ref().map_or(0, String::len)
+            Self::FinishAttempt(command) => {
+                report_bytes(&command.report) + command.workspace.as_ref().map_or(0, workspace_bytes)
             }
             Self::AppendOutput(command) => command.text.len(),
             Self::SaveCheckpoint(command) => command.projection.len(),
-            Self::FinishAttempt(_)
-            | Self::ClaimTasks(_)
+            Self::RegisterAgent(command) => link_bytes(&command.agent.asked.link),
+            Self::ChangeAgent(command) => match &command.change {
+                AgentEdit::Patch(patch) => patch.link.as_ref().map_or(0, link_bytes),
+                AgentEdit::Drain(_) | AgentEdit::Observe(_) | AgentEdit::Remove => 0,
+            },
+            Self::ClaimTasks(_)
             | Self::RenewLease(_)
             | Self::CancelTask(_)
             | Self::RedriveTask(_)
             | Self::PatchTask(_)
-            | Self::RegisterAgent(_)
-            | Self::ChangeAgent(_)
             | Self::PauseQueue(_)
             | Self::Sweep(_)
             | Self::GraceLeases(_)
             | Self::RecordSystemEvent(_) => 0,
         }
     }
+}
+
+fn report_bytes(report: &Report) -> usize {
+    match report {
+        Report::Succeeded { result, .. } => result.as_ref().map_or(0, String::len),
+        Report::Failed { error, .. } | Report::TimedOut { error, .. } => error.message.len(),
+        Report::HandedBack { .. } => 0,
+    }
+}
+
+fn workspace_bytes(workspace: &WorkspaceReport) -> usize {
+    workspace.path.len() + workspace.diff.as_ref().map_or(0, String::len)
+}
+
+fn link_bytes(link: &Link) -> usize {
+    let Some(process) = link.process() else { return 0 };
+    let words = process.command.iter().chain(&process.args).map(String::len).sum::<usize>();
+    words + process.env.iter().map(|(name, value)| name.len() + value.reveal().len()).sum::<usize>()
 }
 
 /// A command together with the type of its answer.
@@ -131,7 +151,7 @@ macro_rules! writes {
 writes! {
     SubmitTask -> Submitted(Submitted), boxed;
     ClaimTasks -> Claimed(Vec<ClaimedTask>);
-    FinishAttempt -> Finished(Finished);
+    FinishAttempt -> Finished(Finished), boxed;
     RenewLease -> Renewed(Renewed);
     CancelTask -> Canceled(Canceled);
     RedriveTask -> Redriven(Redriven);
@@ -196,6 +216,8 @@ pub struct FinishAttempt {
     pub attempt: u32,
     /// How it ended.
     pub report: Report,
+    /// What it left in its workspace.
+    pub workspace: Option<WorkspaceReport>,
     /// A random number from 0 to 1 for the jitter of a backoff.
     pub chance: f64,
     /// The request that reports it.
@@ -252,7 +274,8 @@ pub struct PatchTask {
     pub correlation_id: Arc<str>,
 }
 
-/// Appends output of a working attempt; what goes beyond `bytes_max` for the attempt is cut and marked so.
+/// Appends output of a working attempt; what goes beyond `bytes_max` for the attempt is cut and marked so. Once output
+/// was cut here, only a piece that `follows_cut` is stored, as far as there is room.
 #[derive(Debug, Clone)]
 pub struct AppendOutput {
     /// Which task.
@@ -263,6 +286,8 @@ pub struct AppendOutput {
     pub text: Arc<str>,
     /// Most output of one attempt, in bytes.
     pub bytes_max: u64,
+    /// Whether its sender left out output before this piece; the piece before it is marked so.
+    pub follows_cut: bool,
 }
 
 /// Registers an agent. Guard: its name is free within its tenant.
@@ -292,7 +317,7 @@ pub struct ChangeAgent {
 /// One way to change an agent.
 #[derive(Debug, Clone)]
 pub enum AgentEdit {
-    /// Role, capabilities, capacity or labels.
+    /// Role, capabilities, capacity, labels or link.
     Patch(AgentPatch),
     /// Whether it takes nothing new.
     Drain(bool),
@@ -333,6 +358,10 @@ pub enum Chore {
     StageDue,
     /// Attempts whose lease has expired end: canceled, timed out or lost.
     ReapLeases,
+    /// Working attempts of agents that are processes end as crashed: queued again, uncharged; with the third a dead
+    /// letter; canceled where that was asked for. For the start of a hive, before it hands out anything: whatever
+    /// works then was run by a hive that is no more. Never due by itself.
+    EndCrashed,
     /// Waiting tasks beyond schedule-to-start or schedule-to-close become dead letters.
     ExpireWaiting,
     /// Terminal tasks that ended before this moment are removed with all that belongs to them.
@@ -366,4 +395,46 @@ pub struct SaveCheckpoint {
     pub seq: i64,
     /// The projection, as the feed serializes it.
     pub projection: Arc<[u8]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use domain::{AttemptError, ProcessLink, Secret};
+
+    use super::*;
+
+    fn finish(report: Report, diff: Option<String>) -> Command {
+        let workspace = diff.map(|diff| WorkspaceReport { diff: Some(diff), ..WorkspaceReport::default() });
+        let task = TaskId::from_raw(1);
+        FinishAttempt { task, attempt: 1, report, workspace, chance: 0.0, correlation_id: "r".into() }.into()
+    }
+
+    #[test]
+    fn what_makes_a_command_long_is_counted() {
+        let error = AttemptError { kind: "x".into(), message: "m".repeat(500) };
+        let long = || "x".repeat(1_000);
+        let succeeded = Report::Succeeded { result: Some(long()), usage: None };
+        let env = BTreeMap::from([("KEY".to_owned(), Secret::new(long()))]);
+        let link = ProcessLink { command: vec![long()], args: vec![long()], env, ..ProcessLink::default() };
+        let patch = AgentPatch { link: Some(Link::Process(Box::new(link))), ..AgentPatch::default() };
+        let change = AgentEdit::Patch(patch);
+        let (tenant, agent) = (TenantId::DEFAULT, AgentId::from_raw(1));
+        for (command, bytes) in [
+            (finish(succeeded.clone(), None), 1_000),
+            (finish(succeeded, Some(long())), 2_000),
+            (finish(Report::Failed { error: error.clone(), retryable: true, usage: None }, None), 500),
+            (finish(Report::TimedOut { error, usage: None }, Some(long())), 1_500),
+            (finish(Report::HandedBack { reason: "r", usage: None }, Some(long())), 1_000),
+            (ChangeAgent { tenant, agent, change, correlation_id: "r".into() }.into(), 3_003),
+        ] {
+            assert_eq!(command.bytes(), bytes, "{}", command.kind());
+        }
+    }
+
+    #[test]
+    fn a_command_is_cheap_to_move() {
+        assert!(size_of::<Command>() <= 96, "{}", size_of::<Command>());
+    }
 }

@@ -5,11 +5,14 @@ mod agents;
 mod batches;
 mod canceling;
 mod claiming;
+mod crashing;
 mod finishing;
 mod keys;
 mod leases;
+mod links;
 mod log;
 mod looping;
+mod migrating;
 mod opening;
 mod output;
 mod patching;
@@ -109,6 +112,22 @@ on_every_database! {
         another_report_for_an_ended_attempt_is_stale,
         an_unknown_task_is_not_found,
         long_errors_are_cut,
+        a_reported_timeout_is_charged_and_called_so,
+        a_timeout_beyond_the_close_deadline_is_final,
+        what_an_attempt_cost_is_kept_however_it_ended,
+        what_an_attempt_left_in_its_workspace_is_kept,
+    }
+    crashing {
+        what_a_process_worked_on_is_queued_again_uncharged,
+        the_third_crash_makes_a_dead_letter_and_a_redrive_counts_anew,
+        a_crash_after_a_cancel_is_a_cancel,
+        a_removed_process_is_still_known_as_one_as_long_as_it_works,
+        crashes_are_ended_in_rounds_and_are_never_due,
+    }
+    links {
+        a_process_comes_back_as_it_was_asked_for,
+        a_link_is_replaced_whole,
+        no_event_carries_a_value_of_an_environment,
     }
     leases {
         a_renewal_counts_from_now_and_stops_at_the_cap,
@@ -142,6 +161,8 @@ on_every_database! {
     output {
         pieces_come_back_in_order_from_where_one_left_off,
         output_beyond_its_limit_is_cut_between_characters_and_marked,
+        what_follows_a_cut_is_stored_and_the_piece_before_it_marked,
+        what_follows_a_cut_takes_no_more_than_its_room,
         only_the_present_attempt_may_write,
     }
     agents {

@@ -169,7 +169,7 @@ pub enum Appended {
     Done {
         /// How much output of this attempt is stored, in bytes.
         stored_bytes: u64,
-        /// Whether something was cut.
+        /// Whether something was cut, before this piece or of it.
         is_truncated: bool,
     },
     /// The attempt does not hold the task (any more).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::{
     AgentId, AttemptError, Backoff, Event, Labels, LaneId, Name, Outcome, TaskId, TaskState, TaskStatus,
-    TenantId, Timeouts, Timestamp, Usage,
+    TenantId, Timeouts, Timestamp, Usage, WorkspaceReport,
 };
 
 /// A task without its input and result.
@@ -87,6 +87,8 @@ pub struct AttemptRecord {
     pub error: Option<AttemptError>,
     /// What it cost.
     pub usage: Option<Usage>,
+    /// What it left in its workspace.
+    pub workspace: Option<WorkspaceReport>,
 }
 
 /// A piece of output.

@@ -1,6 +1,7 @@
 //! SQLite: the tables, the statements, and the writer and the queries made of them.
 //!
-//! Reading order: `schema` and the rows (`task_row`, `spec_row`, `attempt_row`, `event_row`, `agent_row`, `lanes`);
+//! Reading order: `schema` and the rows (`task_row`, `spec_row`, `attempt_row`, `event_row`, `agent_row` with
+//! `link_columns`, `lanes`);
 //! `batch` (one open transaction), `moves` (beginning and ending an attempt), `commands` (one file each);
 //! `batch_writer` (transactions and their errors); `records` and `queries` for readers.
 
@@ -16,6 +17,7 @@ pub(crate) mod due;
 pub(crate) mod event_row;
 pub(crate) mod failure;
 pub(crate) mod lanes;
+pub(crate) mod link_columns;
 pub(crate) mod moves;
 pub(crate) mod queries;
 pub(crate) mod records;

@@ -37,6 +37,7 @@ pub(super) fn two_commands_for_one_task_in_one_batch_see_each_other<R: Rig>() {
         task,
         attempt: 1,
         report: success(),
+        workspace: None,
         chance: 0.0,
         correlation_id: correlation_id.clone(),
     };
@@ -114,6 +115,7 @@ pub(super) fn a_batch_that_comes_again_changes_nothing<R: Rig>() {
         task: claimed.task,
         attempt: 1,
         report: success(),
+        workspace: None,
         chance: 0.0,
         correlation_id: "r".into(),
     };

@@ -1,9 +1,10 @@
 //! Attempts end on their holders' reports.
 
-use domain::{AttemptError, Backoff, EventKind, Outcome, Report, TaskId, TaskState, Usage};
+use domain::{AttemptError, Backoff, EventKind, Outcome, Report, TaskId, TaskState, Usage, WorkspaceReport};
 
 use super::Rig;
-use super::world::{ME, World, failure, handed_back, success};
+use super::world::{ME, World, failure, handed_back, success, timed_out};
+use crate::command::Chore;
 use crate::outcome::Finished;
 
 pub(super) fn a_success_completes_and_keeps_its_result<R: Rig>() {
@@ -95,10 +96,12 @@ pub(super) fn a_stale_attempt_changes_nothing<R: Rig>() {
 pub(super) fn a_repeated_report_is_told_so<R: Rig>() {
     let mut world = World::<R>::new();
     let (one, two, three) = (world.working("ada"), world.working("bob"), world.working("eve"));
+    let four = world.working("dan");
     for (claimed, report, state) in [
         (one, success(), TaskState::Completed),
         (two, failure(), TaskState::Scheduled),
         (three, handed_back(), TaskState::Queued),
+        (four, timed_out(), TaskState::Scheduled),
     ] {
         assert_eq!(world.finish(claimed.task, 1, report.clone()), Finished::Done { state });
         let told = world.told(|world| {
@@ -113,7 +116,89 @@ pub(super) fn another_report_for_an_ended_attempt_is_stale<R: Rig>() {
     let claimed = world.working("ada");
     world.finish(claimed.task, 1, failure());
     assert_eq!(world.finish(claimed.task, 1, success()), Finished::Stale);
+    assert_eq!(world.finish(claimed.task, 1, timed_out()), Finished::Stale);
     assert_eq!(world.state(claimed.task), TaskState::Scheduled);
+}
+
+pub(super) fn a_reported_timeout_is_charged_and_called_so<R: Rig>() {
+    let mut world = World::<R>::new();
+    let claimed = world.working("ada");
+    let answer = world.finish(claimed.task, 1, timed_out());
+    assert_eq!(answer, Finished::Done { state: TaskState::Scheduled });
+    let record = world.task(claimed.task);
+    assert_eq!(record.status.failures, 1);
+    assert_eq!(record.error.unwrap().kind, "start_to_close_timeout");
+    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+    assert_eq!(attempts[0].outcome, Some(Outcome::TimedOut));
+    let event = world.events.last().unwrap();
+    assert_eq!(event.kind, EventKind::TaskRetrying);
+    assert!(event.data.contains(r#""outcome":"timed_out","error_kind":"start_to_close_timeout""#));
+}
+
+pub(super) fn a_timeout_beyond_the_close_deadline_is_final<R: Rig>() {
+    let mut world = World::<R>::new();
+    let claimed = world.working_with("ada", |task| task.timeouts.schedule_to_close_ms = Some(5_000));
+    world.wait_ms(5_000);
+    let answer = world.finish(claimed.task, 1, timed_out());
+    assert_eq!(answer, Finished::Done { state: TaskState::Failed });
+    assert_eq!(world.events.last().unwrap().kind, EventKind::TaskFailed);
+    assert_eq!(world.finish(claimed.task, 1, timed_out()), Finished::Repeated { state: TaskState::Failed });
+}
+
+pub(super) fn what_an_attempt_cost_is_kept_however_it_ended<R: Rig>() {
+    let mut world = World::<R>::new();
+    let spent = Usage { cpu_ms: Some(1_200), peak_rss_bytes: Some(1 << 30), ..Usage::default() };
+    let usage = Some(spent);
+    let error = AttemptError { kind: "broken".into(), message: String::new() };
+    for (called, report) in [
+        ("a", Report::Succeeded { result: None, usage }),
+        ("b", Report::Failed { error: error.clone(), retryable: true, usage }),
+        ("c", Report::TimedOut { error, usage }),
+        ("d", Report::HandedBack { reason: "shutdown", usage }),
+    ] {
+        let claimed = world.working(called);
+        world.finish(claimed.task, 1, report);
+        let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+        assert_eq!(attempts[0].usage, usage, "{called}");
+        assert_eq!(world.task(claimed.task).usage, usage, "{called}");
+    }
+}
+
+pub(super) fn what_an_attempt_left_in_its_workspace_is_kept<R: Rig>() {
+    let mut world = World::<R>::new();
+    let left = WorkspaceReport {
+        path: "/data/workspaces/x-1".into(),
+        branch: Some("hive/x-1".into()),
+        base: Some("0123".into()),
+        head: Some("4567".into()),
+        files_changed: Some(3),
+        diff: Some("+\u{1}\"ä\"\n".repeat(8_000)),
+        is_kept: true,
+    };
+    let bare = WorkspaceReport { path: "/repo".into(), ..WorkspaceReport::default() };
+    let claimed = world.working("ada");
+    world.finish_in(claimed.task, 1, handed_back(), Some(left.clone()));
+    let lane = world.task(claimed.task).lane;
+    for (attempt, report, workspace) in
+        [(2, handed_back(), None), (3, timed_out(), Some(bare.clone())), (4, success(), Some(left.clone()))]
+    {
+        world.wait_ms(60_000);
+        world.sweep(Chore::StageDue);
+        let again = world.claim(lane, claimed.agent, 1).remove(0);
+        assert_eq!(again.attempt, attempt);
+        assert!(matches!(world.finish_in(claimed.task, attempt, report, workspace), Finished::Done { .. }));
+        world.wait_ms(60_000);
+        world.sweep(Chore::StageDue);
+    }
+    world.rig.reopen();
+    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+    let workspaces: Vec<_> = attempts.into_iter().map(|attempt| attempt.workspace).collect();
+    assert_eq!(workspaces, [Some(left.clone()), None, Some(bare), Some(left)]);
+    let detail = world.ask(|readers| readers.task(ME, claimed.task)).unwrap();
+    assert_eq!(detail.result.as_deref(), Some(r#"{"ok":true}"#));
+    let running = world.working("bob");
+    let attempts = world.ask(|readers| readers.attempts(ME, running.task)).unwrap();
+    assert_eq!(attempts[0].workspace, None);
 }
 
 pub(super) fn an_unknown_task_is_not_found<R: Rig>() {

@@ -8,7 +8,23 @@ use crate::command::AppendOutput;
 use crate::outcome::{Appended, ClaimedTask};
 
 fn piece(claimed: &ClaimedTask, text: &str) -> AppendOutput {
-    AppendOutput { task: claimed.task, attempt: claimed.attempt, text: text.into(), bytes_max: 1_000 }
+    AppendOutput {
+        task: claimed.task,
+        attempt: claimed.attempt,
+        text: text.into(),
+        bytes_max: 1_000,
+        follows_cut: false,
+    }
+}
+
+/// All output of a task: each piece, and whether something was cut behind it.
+fn shown<R: Rig>(world: &World<R>, claimed: &ClaimedTask) -> Vec<(String, bool)> {
+    let pieces = world.ask(|readers| readers.output(ME, claimed.task, (0, 0), 10)).unwrap();
+    pieces.into_iter().map(|piece| (piece.text, piece.is_truncated)).collect()
+}
+
+fn pairs(expected: &[(&str, bool)]) -> Vec<(String, bool)> {
+    expected.iter().map(|(text, is_truncated)| ((*text).to_owned(), *is_truncated)).collect()
 }
 
 pub(super) fn pieces_come_back_in_order_from_where_one_left_off<R: Rig>() {
@@ -50,6 +66,51 @@ pub(super) fn output_beyond_its_limit_is_cut_between_characters_and_marked<R: Ri
     assert_eq!(world.apply(exact("d")), Appended::Done { stored_bytes: 3, is_truncated: true });
     let pieces = world.ask(|readers| readers.output(ME, full.task, (0, 0), 10)).unwrap();
     assert_eq!((pieces.len(), pieces[0].is_truncated), (1, true), "the last piece is marked");
+}
+
+pub(super) fn what_follows_a_cut_is_stored_and_the_piece_before_it_marked<R: Rig>() {
+    let mut world = World::<R>::new();
+    let claimed = world.working("ada");
+    let after_cut = |text: &str| AppendOutput { follows_cut: true, ..piece(&claimed, text) };
+    world.apply(piece(&claimed, "one"));
+    world.apply(piece(&claimed, "two"));
+    assert_eq!(world.apply(after_cut("three")), Appended::Done { stored_bytes: 11, is_truncated: true });
+    assert_eq!(
+        world.apply(piece(&claimed, "four")),
+        Appended::Done { stored_bytes: 15, is_truncated: false },
+        "the tail may come in several pieces"
+    );
+    assert_eq!(
+        shown(&world, &claimed),
+        pairs(&[("one", false), ("two", true), ("three", false), ("four", false)])
+    );
+    let first = world.working("bob");
+    let nothing_before = AppendOutput { follows_cut: true, ..piece(&first, "all") };
+    assert_eq!(world.apply(nothing_before), Appended::Done { stored_bytes: 3, is_truncated: true });
+    assert_eq!(shown(&world, &first), pairs(&[("all", false)]));
+    let empty = AppendOutput { follows_cut: true, ..piece(&first, "") };
+    assert_eq!(world.apply(empty), Appended::Done { stored_bytes: 3, is_truncated: true });
+    assert_eq!(shown(&world, &first), pairs(&[("all", true)]), "a cut at the very end is marked, too");
+}
+
+pub(super) fn what_follows_a_cut_takes_no_more_than_its_room<R: Rig>() {
+    let mut world = World::<R>::new();
+    let claimed = world.working("ada");
+    let within =
+        |bytes_max, follows_cut, text: &str| AppendOutput { bytes_max, follows_cut, ..piece(&claimed, text) };
+    // The store cut it itself; a sender that knows better still finds what room there is.
+    world.apply(within(4, false, "abcdef"));
+    assert_eq!(
+        world.apply(within(6, false, "g")),
+        Appended::Done { stored_bytes: 4, is_truncated: true },
+        "without a word of a cut, nothing goes behind one"
+    );
+    let answer = world.apply(within(6, true, "xyz"));
+    assert_eq!(answer, Appended::Done { stored_bytes: 6, is_truncated: true });
+    assert_eq!(shown(&world, &claimed), pairs(&[("abcd", true), ("xy", true)]));
+    let answer = world.apply(within(6, true, "more"));
+    assert_eq!(answer, Appended::Done { stored_bytes: 6, is_truncated: true });
+    assert_eq!(shown(&world, &claimed).len(), 2, "no room is no piece");
 }
 
 pub(super) fn only_the_present_attempt_may_write<R: Rig>() {

@@ -7,11 +7,12 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::Rig;
 use super::sqlite_rig::SqliteRig;
+use crate::sqlite::agent_row::LoadStanding;
 use crate::sqlite::attempt_row::LoadLastAttempt;
 use crate::sqlite::commands::claim_tasks::Heads;
 use crate::sqlite::commands::grace_leases::ProlongLeases;
 use crate::sqlite::commands::sweep::{
-    expire_waiting, reap_leases, retire_events, retire_keys, retire_tasks, stage_due,
+    end_crashed, expire_waiting, reap_leases, retire_events, retire_keys, retire_tasks, stage_due,
 };
 use crate::sqlite::queries::{events, listing, tasks};
 use crate::sqlite::{due, event_row};
@@ -48,6 +49,7 @@ fn a_claim_is_one_seek_in_the_order_of_its_index() {
     let mut conn = SqliteRig::with_lanes(9).connection();
     let heads = Heads { lane: 1, priority: 5, after: 0, count: 9 };
     seeks(&mut conn, &heads, "t USING INDEX tasks_queued (lane_id=? AND priority=? AND id>?)");
+    seeks(&mut conn, &LoadStanding { id: 1 }, "agents USING INTEGER PRIMARY KEY (rowid=?)");
 }
 
 #[test]
@@ -56,6 +58,8 @@ fn janitors_seek_what_is_due_and_sort_nothing() {
     let (now, before, limit) = (0, 0, 9);
     seeks(&mut conn, &stage_due::Due { now, limit }, "t USING INDEX tasks_scheduled (eligible_at<?)");
     seeks(&mut conn, &reap_leases::Lost { now, limit }, "t USING INDEX tasks_leased (lease_expires_at<?)");
+    // Every working attempt is looked at, and no other task.
+    follows(&mut conn, &end_crashed::Orphaned { limit }, "SCAN t USING INDEX tasks_leased");
     // The condition of the index, that there is a deadline at all, is the lower bound.
     let waiting = "t USING INDEX tasks_waiting (wait_deadline_at>? AND wait_deadline_at<?)";
     seeks(&mut conn, &expire_waiting::Expired { now, limit }, waiting);
@@ -64,11 +68,10 @@ fn janitors_seek_what_is_due_and_sort_nothing() {
         &retire_tasks::Finished { before, limit },
         "tasks USING INDEX tasks_finished (finished_at<?)",
     );
-    seeks(
-        &mut conn,
-        &retire_tasks::RemovedAgents { before, limit },
-        "agents USING COVERING INDEX agents_removed",
-    );
+    // Beside the seek, working attempts are looked at once, where there is an agent to remove at all.
+    let removed = retire_tasks::RemovedAgents { before, limit };
+    follows(&mut conn, &removed, "SEARCH agents USING COVERING INDEX agents_removed");
+    follows(&mut conn, &removed, "SCAN tasks USING INDEX tasks_leased");
     seeks(
         &mut conn,
         &ProlongLeases { until: 1, below: 1 },

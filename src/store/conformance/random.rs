@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use domain::task::CRASHES_MAX;
 use domain::{Event, EventKind, Start, TaskId, TaskState, Timeouts};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::Rig;
-use super::world::{LEASE_MS, ME, World, failure, handed_back, success};
+use super::world::{LEASE_MS, ME, World, failure, handed_back, success, timed_out};
 use crate::command::{
     AgentEdit, CancelTask, ChangeAgent, Chore, ClaimTasks, Command, FinishAttempt, IdempotencyKey, PatchTask,
     RedriveTask, RenewLease, SubmitTask, Sweep,
@@ -36,14 +37,14 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (4u8..6, prop_oneof![Just(0u64), Just(50)], prop::option::of(0usize..3), 0usize..4, prop::option::of(0u8..4))
             .prop_map(|(priority, delay_ms, eager, timeouts, key)| Step::Submit { priority, delay_ms, eager, timeouts, key }),
         4 => (agent.clone(), 4u8..6, 0u32..4).prop_map(|(agent, priority, count)| Step::Claim { agent, priority, count }),
-        6 => (task.clone(), attempt.clone(), 0usize..4)
+        6 => (task.clone(), attempt.clone(), 0usize..5)
             .prop_map(|(task, attempt, report)| Step::Finish { task, attempt, report }),
         1 => (task.clone(), attempt).prop_map(|(task, attempt)| Step::Renew { task, attempt }),
         1 => (task.clone(), any::<bool>()).prop_map(|(task, force)| Step::Cancel { task, force }),
         1 => task.clone().prop_map(|task| Step::Redrive { task }),
         1 => (task, 4u8..6).prop_map(|(task, priority)| Step::Patch { task, priority }),
         1 => (agent, any::<bool>()).prop_map(|(agent, is_draining)| Step::Drain { agent, is_draining }),
-        4 => (0usize..4, 1u32..4).prop_map(|(chore, limit)| Step::Sweep { chore, limit }),
+        5 => (0usize..5, 1u32..4).prop_map(|(chore, limit)| Step::Sweep { chore, limit }),
         2 => (1u64..2_000).prop_map(|ms| Step::Wait { ms }),
         1 => Just(Step::Wait { ms: LEASE_MS }),
         1 => Just(Step::Reopen),
@@ -64,7 +65,7 @@ pub(super) fn any_history_keeps_the_counts_equal_to_the_fold_of_its_events<R: Ri
 
 fn play<R: Rig>(history: &[Vec<Step>]) {
     let mut world = World::<R>::new();
-    let agents = [world.agent("a"), world.agent("b"), world.agent("c")];
+    let agents = [world.agent("a"), world.process("b"), world.process("c")];
     let mut tasks = vec![world.submit("first").id];
     let lane = world.lanes[0].0;
     for batch in history {
@@ -119,9 +120,11 @@ fn command<R: Rig>(
             let report = match report {
                 0 | 1 => success(),
                 2 => failure(),
+                3 => timed_out(),
                 _ => handed_back(),
             };
-            FinishAttempt { task: task(index), attempt: *attempt, report, chance: 0.5, correlation_id }.into()
+            let (task, attempt, workspace) = (task(index), *attempt, None);
+            FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id }.into()
         }
         Step::Renew { task: index, attempt } => RenewLease { task: task(index), attempt: *attempt }.into(),
         Step::Cancel { task: index, force } => {
@@ -138,7 +141,8 @@ fn command<R: Rig>(
         }
         Step::Sweep { chore, limit } => {
             let retires = Chore::RetireTasks(world.now().minus_ms(60_000));
-            let chores = [Chore::StageDue, Chore::ReapLeases, Chore::ExpireWaiting, retires];
+            let chores =
+                [Chore::StageDue, Chore::ReapLeases, Chore::ExpireWaiting, retires, Chore::EndCrashed];
             Sweep { chore: chores[*chore], limit: *limit, chance: 0.5 }.into()
         }
         Step::Wait { .. } | Step::Reopen => return None,
@@ -163,6 +167,7 @@ struct Fold {
     retired: HashMap<&'static str, i64>,
     states: HashMap<TaskId, (TaskState, u32)>,
     completed: HashSet<TaskId>,
+    crashes: HashMap<TaskId, u32>,
 }
 
 impl Fold {
@@ -198,6 +203,15 @@ impl Fold {
         if event.kind == EventKind::TaskCompleted {
             assert!(self.completed.insert(task), "completed twice: {event:?}");
         }
+        if event.kind == EventKind::TaskRedriven {
+            self.crashes.remove(&task);
+        }
+        if event.data.contains(r#""outcome":"crashed""#) {
+            let crashes = self.crashes.entry(task).or_default();
+            *crashes += 1;
+            let is_over = *crashes == CRASHES_MAX;
+            assert_eq!(moved.to, if is_over { TaskState::Failed } else { TaskState::Queued }, "{event:?}");
+        }
     }
 }
 
@@ -219,6 +233,12 @@ fn check<R: Rig>(world: &World<R>) {
         census.working.iter().map(|(agent, count)| (*agent, i64::try_from(*count).unwrap())).collect();
     assert_eq!(working, counted);
     compare(&fold, &census);
+    for task in fold.states.keys() {
+        if let Some(detail) = world.ask(|readers| readers.task(ME, *task)) {
+            let crashes = fold.crashes.get(task).copied().unwrap_or(0);
+            assert_eq!(detail.record.status.crashes, crashes, "{task}");
+        }
+    }
 }
 
 /// Live tasks count by lane and priority; ended ones by state, less what retention removed.

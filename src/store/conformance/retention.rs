@@ -7,10 +7,15 @@ use domain::{EventKind, TaskState};
 use super::Rig;
 use super::world::{ME, World, success};
 use crate::command::{AgentEdit, AppendOutput, CancelTask, Chore, SaveCheckpoint, Sweep};
-use crate::outcome::{Registered, Swept};
+use crate::outcome::{ClaimedTask, Registered, Swept};
 
 fn retire<R: Rig>(world: &World<R>, limit: u32) -> Sweep {
     Sweep { chore: Chore::RetireTasks(world.now()), limit, chance: 0.0 }
+}
+
+fn output(claimed: &ClaimedTask, text: &str) -> AppendOutput {
+    let (task, attempt, text) = (claimed.task, claimed.attempt, text.into());
+    AppendOutput { task, attempt, text, bytes_max: 1_000, follows_cut: false }
 }
 
 fn checkpoint(seq: i64) -> SaveCheckpoint {
@@ -22,8 +27,7 @@ pub(super) fn a_round_stops_early_when_tasks_leave_with_much_output<R: Rig>() {
     for called in ["long", "short"] {
         let claimed = world.working(called);
         for _ in 0..if called == "long" { 512 } else { 1 } {
-            let text = "x".into();
-            world.apply(AppendOutput { task: claimed.task, attempt: 1, text, bytes_max: 1_000 });
+            world.apply(output(&claimed, "x"));
         }
         world.finish(claimed.task, 1, success());
         world.wait_ms(10);
@@ -39,8 +43,7 @@ pub(super) fn ended_tasks_leave_in_chunks_with_all_that_belongs_to_them<R: Rig>(
     let mut ids = Vec::new();
     for called in ["a", "b", "c"] {
         let claimed = world.working(called);
-        let text = "output".into();
-        world.apply(AppendOutput { task: claimed.task, attempt: 1, text, bytes_max: 100 });
+        world.apply(output(&claimed, "output"));
         world.finish(claimed.task, 1, success());
         ids.push(claimed.task);
         world.wait_ms(10);

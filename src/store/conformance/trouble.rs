@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use domain::{Link, ProcessLink, Secret};
 
 use super::Rig;
 use super::sqlite_rig::SqliteRig;
-use super::world::World;
-use crate::command::Command;
+use super::world::{ME, World, process};
+use crate::command::{AgentEdit, ChangeAgent, Command};
+use crate::error::{ReadError, WriteError};
+use crate::outcome::Registered;
 use crate::port::{BatchError, BatchWriter};
 
 fn large(world: &mut World<SqliteRig>) -> Command {
@@ -139,4 +142,52 @@ fn a_checkpoint_moves_the_log_into_the_database_and_disturbs_nobody() {
     assert!(bytes() > 500_000);
     world.submit("afterwards");
     world.rig.checkpoint_loop().run(&|| true);
+}
+
+/// Asserts that a read of an agent, and a change of it, say that it cannot be understood, and answers why.
+fn not_understood(world: &mut World<SqliteRig>, agent: domain::AgentId) -> String {
+    let read = world.runtime().block_on(world.rig.readers().agent(ME, agent));
+    let Err(ReadError::Corrupt { what, why }) = read else { panic!("{read:?}") };
+    assert_eq!(what, format!("agent {agent}"));
+    let change = AgentEdit::Drain(true);
+    let changed = world.try_apply(ChangeAgent { tenant: ME, agent, change, correlation_id: "r".into() });
+    let Err(WriteError::Refused(refused)) = changed else { panic!("{changed:?}") };
+    assert_eq!(refused, format!("a stored agent {agent} cannot be understood: {why}"));
+    why
+}
+
+#[test]
+fn a_link_that_cannot_be_understood_names_its_agent_and_no_secret() {
+    let mut world = World::<SqliteRig>::new();
+    let env = [("KEY".to_owned(), Secret::new("hunter2"))].into();
+    let link = ProcessLink { command: vec!["true".into()], env, ..ProcessLink::default() };
+    let answer = world.agent_with("ada", |agent| agent.link = Link::Process(Box::new(link)));
+    let Registered::Accepted(agent) = answer else { panic!() };
+    let mut conn = world.rig.connection();
+    for (sql, why) in [
+        ("link_spec = NULL", "a process without a word of how it is started"),
+        (
+            "link_spec = '{\"command\": 7}'",
+            "link: invalid type: integer `7`, expected a sequence at line 1 column 13",
+        ),
+        ("link_spec = '{\"command\": []}', link_env = '\"hunter2\"'", "no JSON map of texts"),
+        ("link_env = '{\"KEY\": {\"hunter2\": 1}}'", "no JSON map of texts"),
+        ("link = 'telepathy'", "unknown link"),
+    ] {
+        conn.batch_execute(&format!("UPDATE agents SET {sql}")).unwrap();
+        let told = not_understood(&mut world, agent.id);
+        assert!(told.contains(why) && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn a_claim_does_not_read_how_its_agent_is_reached() {
+    let mut world = World::<SqliteRig>::new();
+    let Registered::Accepted(agent) = world.agent_with("ada", |agent| agent.link = process()) else {
+        panic!()
+    };
+    world.rig.connection().batch_execute("UPDATE agents SET link_spec = 'no JSON'").unwrap();
+    let record = world.submit_with("pinned", |task| task.agent_id = Some(agent.id));
+    assert_eq!(world.claim(record.lane, agent.id, 1).len(), 1);
+    world.working_by(agent.id, "eager", |_| {});
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use domain::{
     AcceptedTask, Agent, AgentId, AttemptError, Event, EventKind, Health, IdGenerator, Labels, LaneId,
-    LaneSpec, Link, Name, NewAgent, NewTask, Report, TaskId, TaskState, TenantId, Timestamp,
+    LaneSpec, Link, Name, NewAgent, NewTask, ProcessLink, Report, TaskId, TaskState, TenantId, Timestamp,
+    WorkspaceReport,
 };
 
 use super::Rig;
@@ -186,10 +187,23 @@ impl<R: Rig> World<R> {
         claimed
     }
 
+    /// An agent that is a process of the hive.
+    pub fn process(&mut self, called: &str) -> AgentId {
+        match self.agent_with(called, |agent| agent.link = process()) {
+            Registered::Accepted(agent) => agent.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// A task that works, held by a new agent of this name.
     pub fn working_with(&mut self, called: &str, ask: impl FnOnce(&mut NewTask)) -> ClaimedTask {
         let agent = self.agent(called);
-        let command = self.submit_command(called, ask);
+        self.working_by(agent, called, ask)
+    }
+
+    /// A task that works, held by this agent.
+    pub fn working_by(&mut self, agent: AgentId, title: &str, ask: impl FnOnce(&mut NewTask)) -> ClaimedTask {
+        let command = self.submit_command(title, ask);
         match self.apply(SubmitTask { eager: Some(agent), ..command }) {
             Submitted::Accepted { claimed: Some(claimed), .. } => *claimed,
             other => panic!("{other:?}"),
@@ -201,7 +215,19 @@ impl<R: Rig> World<R> {
     }
 
     pub fn finish(&mut self, task: TaskId, attempt: u32, report: Report) -> Finished {
-        self.apply(FinishAttempt { task, attempt, report, chance: 0.5, correlation_id: "req-4".into() })
+        self.finish_in(task, attempt, report, None)
+    }
+
+    /// Ends an attempt that left something in its workspace.
+    pub fn finish_in(
+        &mut self,
+        task: TaskId,
+        attempt: u32,
+        report: Report,
+        workspace: Option<WorkspaceReport>,
+    ) -> Finished {
+        let correlation_id = "req-4".into();
+        self.apply(FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id })
     }
 
     pub fn sweep(&mut self, chore: Chore) -> Swept {
@@ -238,6 +264,16 @@ pub(super) fn failure() -> Report {
     }
 }
 
+pub(super) fn timed_out() -> Report {
+    let error = AttemptError { kind: "start_to_close_timeout".into(), message: "it took too long".into() };
+    Report::TimedOut { error, usage: None }
+}
+
 pub(super) fn handed_back() -> Report {
-    Report::HandedBack { reason: "shutdown" }
+    Report::HandedBack { reason: "shutdown", usage: None }
+}
+
+/// The link of an agent that is a process, in its simplest form.
+pub(super) fn process() -> Link {
+    Link::Process(Box::new(ProcessLink { command: vec!["true".into()], ..ProcessLink::default() }))
 }

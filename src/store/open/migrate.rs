@@ -111,6 +111,10 @@ mod tests {
                 "2026-01-01-000000_core",
                 include_str!("../../../migrations/sqlite/2026-01-01-000000_core/up.sql"),
             ),
+            (
+                "2026-02-01-000000_processes",
+                include_str!("../../../migrations/sqlite/2026-02-01-000000_processes/up.sql"),
+            ),
             ("2999-01-01-000000_more", sql),
         ] {
             let path = migrations.join(name);

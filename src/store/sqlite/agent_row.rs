@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text};
 use diesel::sqlite::SqliteConnection;
-use domain::{Agent, AgentId, Health, LaneSpec, Link, Name, NewAgent, TenantId, Timestamp};
+use domain::{Agent, AgentId, Health, LaneSpec, Name, NewAgent, TenantId, Timestamp};
 
-use crate::sqlite::columns;
 use crate::sqlite::failure::Failure;
 use crate::sqlite::schema::agents;
 use crate::sqlite::statement::statement;
+use crate::sqlite::{columns, link_columns};
 
-/// The row as it is stored.
-#[derive(Debug, Queryable, Insertable, AsChangeset)]
+/// The row as it is stored. Without `Debug`: it holds values that nobody may read back.
+#[derive(Queryable, Insertable, AsChangeset)]
 #[diesel(table_name = agents, treat_none_as_null = true)]
 pub(crate) struct AgentRow {
     id: i64,
@@ -28,6 +28,8 @@ pub(crate) struct AgentRow {
     health: i16,
     created_at: i64,
     removed_at: Option<i64>,
+    link_spec: Option<String>,
+    link_env: Option<String>,
 }
 
 impl AgentRow {
@@ -51,19 +53,24 @@ impl AgentRow {
             capabilities: names_column(&agent.asked.capabilities),
             capacity: columns::count_column(agent.asked.capacity),
             labels: columns::labels_column(&agent.asked.labels)?,
-            link: agent.asked.link.as_str().to_owned(),
+            link: agent.asked.link.kind().to_owned(),
             is_draining: agent.is_draining,
             health: agent.health.code(),
             created_at: agent.created_at.as_micros(),
             removed_at: columns::micros(removed_at),
+            link_spec: link_columns::spec_column(&agent.asked.link)?,
+            link_env: link_columns::env_column(&agent.asked.link)?,
         })
     }
 
     /// The agent of a row.
     pub(crate) fn understood(self) -> Result<Agent, Failure> {
-        let corrupt = |why: &str| Failure::corrupt(format!("agent {}", self.id), why);
+        let id = AgentId::from_raw(self.id);
+        let corrupt = |why: String| Failure::corrupt(format!("agent {id}"), why);
+        let link = link_columns::link(&self.link, self.link_spec.as_deref(), self.link_env.as_deref())
+            .map_err(corrupt)?;
         Ok(Agent {
-            id: AgentId::from_raw(self.id),
+            id,
             tenant: TenantId(self.tenant_id),
             asked: NewAgent {
                 name: columns::name(&self.name)?,
@@ -71,10 +78,10 @@ impl AgentRow {
                 capabilities: LaneSpec::requires_from_key(&self.capabilities),
                 capacity: columns::count(self.capacity),
                 labels: columns::labels(self.labels.as_deref())?,
-                link: Link::from_word(&self.link).ok_or_else(|| corrupt("unknown link"))?,
+                link,
             },
             is_draining: self.is_draining,
-            health: Health::from_code(self.health).ok_or_else(|| corrupt("unknown health"))?,
+            health: Health::from_code(self.health).ok_or_else(|| corrupt("unknown health".to_owned()))?,
             created_at: Timestamp::from_micros(self.created_at),
         })
     }
@@ -98,17 +105,40 @@ impl AgentRow {
 
 /// An agent that may take tasks of `lane`: it is there, takes new ones, and covers what the lane requires.
 pub(crate) fn may_take(conn: &mut SqliteConnection, id: AgentId, lane: &LaneSpec) -> Result<bool, Failure> {
-    let Some(row) = AgentRow::load(conn, id)? else { return Ok(false) };
-    if row.is_removed() || row.is_draining {
+    let Some(standing) = Standing::load(conn, id)? else { return Ok(false) };
+    if standing.is_draining {
         return Ok(false);
     }
     // Most lanes require nothing, and then nothing needs to be read from the row.
     let capabilities = if lane.requires.is_empty() {
         BTreeSet::new()
     } else {
-        LaneSpec::requires_from_key(&row.capabilities)
+        LaneSpec::requires_from_key(&standing.capabilities)
     };
-    Ok(lane.is_covered_by(TenantId(row.tenant_id), id, &capabilities))
+    Ok(lane.is_covered_by(standing.tenant, id, &capabilities))
+}
+
+/// Whether there is an agent of this tenant that was not removed.
+pub(crate) fn is_there(conn: &mut SqliteConnection, id: AgentId, tenant: TenantId) -> Result<bool, Failure> {
+    Ok(Standing::load(conn, id)?.is_some_and(|standing| standing.tenant == tenant))
+}
+
+/// What a claim asks of an agent that is there. The rest of its row, some of it long JSON, is not touched.
+struct Standing {
+    tenant: TenantId,
+    capabilities: String,
+    is_draining: bool,
+}
+
+impl Standing {
+    fn load(conn: &mut SqliteConnection, id: AgentId) -> Result<Option<Self>, Failure> {
+        let found = LoadStanding { id: id.raw() }.get_result::<(i64, String, bool)>(conn).optional()?;
+        Ok(found.map(|(tenant, capabilities, is_draining)| Self {
+            tenant: TenantId(tenant),
+            capabilities,
+            is_draining,
+        }))
+    }
 }
 
 fn names_column(names: &BTreeSet<Name>) -> String {
@@ -120,7 +150,14 @@ statement! {
     /// One row by its id.
     LoadAgent { id: i64 } -> (
         BigInt, BigInt, Text, Text, Text, Integer, Nullable<Text>, Text, Bool, SmallInt, BigInt, Nullable<BigInt>,
+        Nullable<Text>, Nullable<Text>,
     ) =
     "SELECT id, tenant_id, name, role, capabilities, capacity, labels, link, is_draining, health, created_at, \
-     removed_at FROM agents WHERE id = "; id
+     removed_at, link_spec, link_env FROM agents WHERE id = "; id
+}
+
+statement! {
+    /// What a claim asks of one row that is not removed.
+    LoadStanding { id: i64 } -> (BigInt, Text, Bool) =
+    "SELECT tenant_id, capabilities, is_draining FROM agents WHERE removed_at IS NULL AND id = "; id
 }

@@ -1,10 +1,10 @@
 //! The row of an attempt: written once, at its end.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text};
+use diesel::sql_types::{Nullable, SmallInt, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::attempt::{ERROR_KIND_CHARS_MAX, ERROR_MESSAGE_BYTES_MAX};
-use domain::{AgentId, AttemptError, Outcome, Report, TaskId, Timestamp, Usage};
+use domain::{AgentId, AttemptError, Outcome, Report, TaskId, Timestamp, Usage, WorkspaceReport};
 
 use crate::record::AttemptRecord;
 use crate::sqlite::columns;
@@ -21,27 +21,25 @@ pub(crate) struct Ending<'a> {
     pub error: Option<AttemptError>,
     /// What it cost.
     pub usage: Option<Usage>,
+    /// What it left in its workspace.
+    pub workspace: Option<&'a WorkspaceReport>,
     /// The result, as JSON.
     pub result: Option<&'a str>,
 }
 
 impl<'a> Ending<'a> {
     /// What a holder's report says. Errors that are too long are cut.
-    pub(crate) fn of(report: &'a Report) -> Self {
-        let code = Some(report_code(report));
-        match report {
-            Report::Succeeded { result, usage } => {
-                Self { report: code, error: None, usage: *usage, result: result.as_deref() }
+    pub(crate) fn of(report: &'a Report, workspace: Option<&'a WorkspaceReport>) -> Self {
+        let (error, usage, result) = match report {
+            Report::Succeeded { result, usage } => (None, usage, result.as_deref()),
+            Report::Failed { error, usage, .. } | Report::TimedOut { error, usage } => {
+                (Some(cut(error)), usage, None)
             }
-            Report::Failed { error, usage, .. } => {
-                Self { report: code, error: Some(cut(error)), usage: *usage, result: None }
+            Report::HandedBack { reason, usage } => {
+                (Some(AttemptError::stated("handed_back", *reason)), usage, None)
             }
-            Report::HandedBack { reason } => Self {
-                report: code,
-                error: Some(AttemptError::stated("handed_back", *reason)),
-                ..Self::default()
-            },
-        }
+        };
+        Self { report: Some(report_code(report)), error, usage: *usage, workspace, result }
     }
 
     /// An error that the hive states.
@@ -56,6 +54,7 @@ pub(crate) const fn report_code(report: &Report) -> i16 {
         Report::Succeeded { .. } => 0,
         Report::Failed { .. } => 1,
         Report::HandedBack { .. } => 2,
+        Report::TimedOut { .. } => 3,
     }
 }
 
@@ -81,6 +80,7 @@ pub(crate) fn insert(
     ended_at: Timestamp,
 ) -> Result<(), Failure> {
     let usage = columns::usage_column(ending.usage.as_ref())?;
+    let workspace = columns::workspace_column(ending.workspace)?;
     InsertAttempt {
         task: task.id.raw(),
         attempt: columns::count_column(task.attempt),
@@ -92,6 +92,7 @@ pub(crate) fn insert(
         error_kind: ending.error.as_ref().map(|error| error.kind.as_str()),
         error_message: ending.error.as_ref().map(|error| error.message.as_str()),
         usage: usage.as_deref(),
+        workspace: workspace.as_deref(),
         result: ending.result,
     }
     .execute(conn)?;
@@ -120,6 +121,7 @@ pub(crate) struct RawAttempt {
     error_kind: Option<String>,
     error_message: Option<String>,
     usage: Option<String>,
+    workspace: Option<String>,
 }
 
 impl TryFrom<RawAttempt> for AttemptRecord {
@@ -128,27 +130,40 @@ impl TryFrom<RawAttempt> for AttemptRecord {
     fn try_from(raw: RawAttempt) -> Result<Self, Failure> {
         let outcome = Outcome::from_code(raw.outcome)
             .ok_or_else(|| Failure::corrupt("attempt", format!("unknown outcome {}", raw.outcome)))?;
-        let error =
-            raw.error_kind.map(|kind| AttemptError { kind, message: raw.error_message.unwrap_or_default() });
         Ok(Self {
             attempt: columns::count(raw.attempt),
             agent: raw.agent_id.map(AgentId::from_raw),
             started_at: Timestamp::from_micros(raw.started_at),
             ended_at: Some(Timestamp::from_micros(raw.ended_at)),
             outcome: Some(outcome),
-            error,
+            error: error(raw.error_kind, raw.error_message),
             usage: columns::usage(raw.usage.as_deref())?,
+            workspace: columns::workspace(raw.workspace.as_deref())?,
         })
     }
 }
 
-/// The last attempt of a task that has ended, if one has.
-pub(crate) fn last_ended(
-    conn: &mut SqliteConnection,
-    task: TaskId,
-) -> Result<Option<AttemptRecord>, Failure> {
-    let raw = LoadLastAttempt { task: task.raw() }.get_result::<RawAttempt>(conn).optional()?;
-    raw.map(AttemptRecord::try_from).transpose()
+fn error(kind: Option<String>, message: Option<String>) -> Option<AttemptError> {
+    kind.map(|kind| AttemptError { kind, message: message.unwrap_or_default() })
+}
+
+/// What a task shows of its last attempt that has ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastEnded {
+    /// Why it failed.
+    pub error: Option<AttemptError>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+}
+
+/// The last attempt of a task that has ended; empty when none has. Lists read it for each task, so that it leaves out
+/// what is long.
+pub(crate) fn last_ended(conn: &mut SqliteConnection, task: TaskId) -> Result<LastEnded, Failure> {
+    let found = LoadLastAttempt { task: task.raw() }
+        .get_result::<(Option<String>, Option<String>, Option<String>)>(conn)
+        .optional()?;
+    let Some((kind, message, usage)) = found else { return Ok(LastEnded::default()) };
+    Ok(LastEnded { error: error(kind, message), usage: columns::usage(usage.as_deref())? })
 }
 
 statement! {
@@ -156,12 +171,12 @@ statement! {
     InsertAttempt<'a> {
         task: i64, attempt: i32, agent: Option<i64>, started_at: i64, ended_at: i64, outcome: i16,
         report: Option<i16>, error_kind: Option<&'a str>, error_message: Option<&'a str>, usage: Option<&'a str>,
-        result: Option<&'a str>,
+        workspace: Option<&'a str>, result: Option<&'a str>,
     } =
     "INSERT INTO attempts (task_id, attempt, agent_id, started_at, ended_at, outcome, report, error_kind, \
-     error_message, usage, result) VALUES ("; task, ", "; attempt, ", "; agent, ", "; started_at,
+     error_message, usage, workspace, result) VALUES ("; task, ", "; attempt, ", "; agent, ", "; started_at,
     ", "; ended_at, ", "; outcome, ", "; report, ", "; error_kind, ", "; error_message, ", "; usage,
-    ", "; result, ")"
+    ", "; workspace, ", "; result, ")"
 }
 
 statement! {
@@ -172,11 +187,9 @@ statement! {
 
 statement! {
     /// The newest row of a task.
-    LoadLastAttempt { task: i64 } -> (
-        Integer, Nullable<BigInt>, BigInt, BigInt, SmallInt, Nullable<Text>, Nullable<Text>, Nullable<Text>,
-    ) =
-    "SELECT attempt, agent_id, started_at, ended_at, outcome, error_kind, error_message, usage FROM attempts \
-     WHERE task_id = "; task, " ORDER BY attempt DESC LIMIT 1"
+    LoadLastAttempt { task: i64 } -> (Nullable<Text>, Nullable<Text>, Nullable<Text>) =
+    "SELECT error_kind, error_message, usage FROM attempts WHERE task_id = "; task,
+    " ORDER BY attempt DESC LIMIT 1"
 }
 
 #[cfg(test)]

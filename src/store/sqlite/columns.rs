@@ -1,6 +1,6 @@
 //! Values of domain types as they stand in columns. NULL is the usual value, so that most rows hold and parse nothing.
 
-use domain::{Backoff, Labels, Name, Timeouts, Timestamp, Usage};
+use domain::{Backoff, Labels, Name, Timeouts, Timestamp, Usage, WorkspaceReport};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -76,12 +76,23 @@ pub(crate) fn usage(column: Option<&str>) -> Result<Option<Usage>, Failure> {
     column.map(|text| read(text, "usage")).transpose()
 }
 
+/// What was left in a workspace, as JSON.
+pub(crate) fn workspace_column(workspace: Option<&WorkspaceReport>) -> Result<Option<String>, Failure> {
+    workspace.map(json).transpose()
+}
+
+/// What was left in a workspace, from its column.
+pub(crate) fn workspace(column: Option<&str>) -> Result<Option<WorkspaceReport>, Failure> {
+    column.map(|text| read(text, "workspace")).transpose()
+}
+
 /// A name from its column.
 pub(crate) fn name(column: &str) -> Result<Name, Failure> {
     column.parse().map_err(|_| Failure::corrupt("name", column))
 }
 
-fn json<T: Serialize>(value: &T) -> Result<String, Failure> {
+/// A value as JSON.
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| Failure::Unfit(error.to_string()))
 }
 

@@ -18,6 +18,8 @@ pub(crate) fn next_due(
     let oldest: Option<(i64,)> = match chore {
         Chore::StageDue => NextEligible {}.get_result(conn).optional()?,
         Chore::ReapLeases => NextExpiry {}.get_result(conn).optional()?,
+        // Only the start of a hive can know of a crash.
+        Chore::EndCrashed => None,
         Chore::ExpireWaiting => NextDeadline {}.get_result(conn).optional()?,
         Chore::RetireTasks(_) => OldestFinished {}.get_result(conn).optional()?,
         Chore::RetireEvents(_) => OldestCoveredEvent {}.get_result(conn).optional()?,
@@ -27,7 +29,11 @@ pub(crate) fn next_due(
         Chore::RetireTasks(before) | Chore::RetireEvents(before) => {
             now.as_micros().saturating_sub(before.as_micros())
         }
-        Chore::StageDue | Chore::ReapLeases | Chore::ExpireWaiting | Chore::RetireKeys => 0,
+        Chore::StageDue
+        | Chore::ReapLeases
+        | Chore::EndCrashed
+        | Chore::ExpireWaiting
+        | Chore::RetireKeys => 0,
     };
     Ok(oldest.map(|(at,)| Timestamp::from_micros(at.saturating_add(keeps_us))))
 }

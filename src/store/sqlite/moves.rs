@@ -126,6 +126,18 @@ pub(crate) fn end(batch: &mut Batch<'_>, task: &mut TaskRow, end: End<'_>) -> Re
     task.store(batch.conn)
 }
 
+/// A task beyond its close deadline is not tried again: what would wait after a timeout expires at once.
+pub(crate) fn beyond_its_deadline(task: &TaskRow, status: TaskStatus, now: Timestamp) -> TaskStatus {
+    let is_over = task.close_deadline_at.is_some_and(|deadline| deadline <= now);
+    if !is_over || status.state != TaskState::Scheduled {
+        return status;
+    }
+    match transition(status, Happening::Expired) {
+        Ok(Next::Moved { status, .. }) => status,
+        Ok(Next::Unchanged | Next::CancelNoted(_)) | Err(_) => status,
+    }
+}
+
 /// Sets when a task that failed may be claimed again.
 fn back_off(batch: &mut Batch<'_>, task: &mut TaskRow, chance: f64) -> Result<Timestamp, Failure> {
     let spec = Spec::load(batch.conn, task.id)?;

@@ -3,8 +3,8 @@
 use diesel::sqlite::SqliteConnection;
 use domain::{AttemptError, LaneSpec};
 
-use crate::record::{AttemptRecord, TaskRecord};
-use crate::sqlite::attempt_row;
+use crate::record::TaskRecord;
+use crate::sqlite::attempt_row::{self, LastEnded};
 use crate::sqlite::failure::Failure;
 use crate::sqlite::spec_row::Spec;
 use crate::sqlite::task_row::{Expiry, TaskRow};
@@ -17,13 +17,12 @@ pub(crate) fn task(
 ) -> Result<TaskRecord, Failure> {
     let spec = Spec::load(conn, task.id)?;
     // A task that was never claimed has no attempt to look for.
-    let last = if task.attempt == 0 { None } else { attempt_row::last_ended(conn, task.id)? };
+    let last = if task.attempt == 0 { LastEnded::default() } else { attempt_row::last_ended(conn, task.id)? };
     Ok(join(task, spec, lane, last))
 }
 
 /// A task from its parts.
-pub(crate) fn join(task: &TaskRow, spec: Spec, lane: &LaneSpec, last: Option<AttemptRecord>) -> TaskRecord {
-    let (error, usage) = last.map_or((None, None), |last| (last.error, last.usage));
+pub(crate) fn join(task: &TaskRow, spec: Spec, lane: &LaneSpec, last: LastEnded) -> TaskRecord {
     TaskRecord {
         id: task.id,
         tenant: task.tenant,
@@ -42,8 +41,8 @@ pub(crate) fn join(task: &TaskRow, spec: Spec, lane: &LaneSpec, last: Option<Att
         started_at: task.started_at,
         finished_at: task.finished_at,
         lease_expires_at: task.lease_expires_at,
-        error: task.expired.map(expired).or(error),
-        usage,
+        error: task.expired.map(expired).or(last.error),
+        usage: last.usage,
         backoff: spec.backoff,
         timeouts: spec.timeouts,
         correlation_id: spec.correlation_id,

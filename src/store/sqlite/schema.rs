@@ -42,6 +42,7 @@ diesel::table! {
         cancel_requested_at -> Nullable<BigInt>,
         expired_kind -> Nullable<SmallInt>,
         last_event_seq -> BigInt,
+        crashes -> Integer,
     }
 }
 
@@ -72,6 +73,7 @@ diesel::table! {
         error_kind -> Nullable<Text>,
         error_message -> Nullable<Text>,
         usage -> Nullable<Text>,
+        workspace -> Nullable<Text>,
         result -> Nullable<Text>,
     }
 }
@@ -119,6 +121,8 @@ diesel::table! {
         health -> SmallInt,
         created_at -> BigInt,
         removed_at -> Nullable<BigInt>,
+        link_spec -> Nullable<Text>,
+        link_env -> Nullable<Text>,
     }
 }
 

@@ -12,9 +12,10 @@ use crate::sqlite::statement::statement;
 /// The columns of [`RawTask`], in order.
 macro_rules! task_columns {
     () => {
-        "t.id, t.tenant_id, t.lane_id, t.state, t.priority, t.attempt, t.failures, t.attempts_max, t.eligible_at, \
-         t.wait_deadline_at, t.close_deadline_at, t.started_at, t.finished_at, t.agent_id, t.lease_expires_at, \
-         t.lease_cap_at, t.lease_ttl_ms, t.cancel_requested_at, t.expired_kind, t.last_event_seq"
+        "t.id, t.tenant_id, t.lane_id, t.state, t.priority, t.attempt, t.failures, t.attempts_max, t.crashes, \
+         t.eligible_at, t.wait_deadline_at, t.close_deadline_at, t.started_at, t.finished_at, t.agent_id, \
+         t.lease_expires_at, t.lease_cap_at, t.lease_ttl_ms, t.cancel_requested_at, t.expired_kind, \
+         t.last_event_seq"
     };
 }
 pub(crate) use task_columns;
@@ -26,6 +27,7 @@ pub(crate) type TaskSql = (
     BigInt,
     SmallInt,
     SmallInt,
+    Integer,
     Integer,
     Integer,
     Integer,
@@ -54,6 +56,7 @@ pub(crate) struct RawTask {
     attempt: i32,
     failures: i32,
     attempts_max: i32,
+    crashes: i32,
     eligible_at: Option<i64>,
     wait_deadline_at: Option<i64>,
     close_deadline_at: Option<i64>,
@@ -113,6 +116,7 @@ pub(crate) struct TaskRow {
     pub attempt: u32,
     pub failures: u32,
     pub attempts_max: u32,
+    pub crashes: u32,
     pub eligible_at: Option<Timestamp>,
     pub wait_deadline_at: Option<Timestamp>,
     pub close_deadline_at: Option<Timestamp>,
@@ -135,6 +139,7 @@ impl TaskRow {
             attempt: self.attempt,
             failures: self.failures,
             attempts_max: self.attempts_max,
+            crashes: self.crashes,
             is_cancel_requested: self.cancel_requested_at.is_some(),
         }
     }
@@ -144,6 +149,7 @@ impl TaskRow {
         self.state = status.state;
         self.attempt = status.attempt;
         self.failures = status.failures;
+        self.crashes = status.crashes;
         self.cancel_requested_at =
             status.is_cancel_requested.then(|| self.cancel_requested_at.unwrap_or(now));
         if status.state != TaskState::Working {
@@ -173,6 +179,7 @@ impl TaskRow {
             priority: i16::from(self.priority),
             attempt: count_column(self.attempt),
             failures: count_column(self.failures),
+            crashes: count_column(self.crashes),
             eligible_at: micros(self.eligible_at),
             wait_deadline_at: micros(self.wait_deadline_at),
             close_deadline_at: micros(self.close_deadline_at),
@@ -230,6 +237,7 @@ impl TryFrom<RawTask> for TaskRow {
             attempt: count(raw.attempt),
             failures: count(raw.failures),
             attempts_max: count(raw.attempts_max),
+            crashes: count(raw.crashes),
             eligible_at: moment(raw.eligible_at),
             wait_deadline_at: moment(raw.wait_deadline_at),
             close_deadline_at: moment(raw.close_deadline_at),
@@ -256,13 +264,14 @@ statement! {
     /// All that may change of a row. SQLite leaves alone every partial index that neither the old nor the new row
     /// belongs to.
     StoreTask {
-        id: i64, state: i16, priority: i16, attempt: i32, failures: i32, eligible_at: Option<i64>,
+        id: i64, state: i16, priority: i16, attempt: i32, failures: i32, crashes: i32, eligible_at: Option<i64>,
         wait_deadline_at: Option<i64>, close_deadline_at: Option<i64>, started_at: Option<i64>,
         finished_at: Option<i64>, agent_id: Option<i64>, lease_expires_at: Option<i64>, lease_cap_at: Option<i64>,
         lease_ttl_ms: i64, cancel_requested_at: Option<i64>, expired_kind: Option<i16>, last_event_seq: i64,
     } =
     "UPDATE tasks SET state = "; state, ", priority = "; priority, ", attempt = "; attempt,
-    ", failures = "; failures, ", eligible_at = "; eligible_at, ", wait_deadline_at = "; wait_deadline_at,
+    ", failures = "; failures, ", crashes = "; crashes, ", eligible_at = "; eligible_at,
+    ", wait_deadline_at = "; wait_deadline_at,
     ", close_deadline_at = "; close_deadline_at, ", started_at = "; started_at, ", finished_at = "; finished_at,
     ", agent_id = "; agent_id, ", lease_expires_at = "; lease_expires_at, ", lease_cap_at = "; lease_cap_at,
     ", lease_ttl_ms = "; lease_ttl_ms, ", cancel_requested_at = "; cancel_requested_at,

@@ -27,8 +27,12 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &AppendOutput) -> Result<App
         return Ok(Appended::Stale);
     }
     let tail = tail(batch, command)?;
-    if tail.is_truncated || command.text.is_empty() {
-        return Ok(Appended::Done { stored_bytes: tail.end_bytes, is_truncated: tail.is_truncated });
+    if command.follows_cut && tail.chunk > 0 && !tail.is_truncated {
+        mark_truncated(batch, command, tail.chunk)?;
+    }
+    let was_cut = command.follows_cut || tail.is_truncated;
+    if (tail.is_truncated && !command.follows_cut) || command.text.is_empty() {
+        return Ok(Appended::Done { stored_bytes: tail.end_bytes, is_truncated: was_cut });
     }
     let room = usize::try_from(command.bytes_max.saturating_sub(tail.end_bytes)).unwrap_or(usize::MAX);
     let text = cut_at(&command.text, room);
@@ -39,7 +43,7 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &AppendOutput) -> Result<App
     } else {
         insert(batch, command, tail.chunk.saturating_add(1), (text, stored_bytes, is_truncated))?;
     }
-    Ok(Appended::Done { stored_bytes, is_truncated })
+    Ok(Appended::Done { stored_bytes, is_truncated: is_truncated || was_cut })
 }
 
 fn tail(batch: &mut Batch<'_>, command: &AppendOutput) -> Result<Tail, Failure> {

@@ -61,6 +61,9 @@ fn edit(agent: &mut Agent, patch: &AgentPatch) {
     if let Some(labels) = &patch.labels {
         asked.labels = labels.clone();
     }
+    if let Some(link) = &patch.link {
+        asked.link = link.clone();
+    }
 }
 
 fn told(agent: &Agent, kind: EventKind) -> Result<Data, Failure> {

@@ -16,10 +16,14 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &FinishAttempt) -> Result<Fi
     let Some(mut task) = TaskRow::load(batch.conn, command.task)? else { return Ok(Finished::NotFound) };
     match transition(task.status(), happening(command)) {
         Ok(Next::Moved { status, outcome: Some(outcome), .. }) => {
+            let status = match command.report {
+                Report::TimedOut { .. } => moves::beyond_its_deadline(&task, status, batch.now),
+                Report::Succeeded { .. } | Report::Failed { .. } | Report::HandedBack { .. } => status,
+            };
             let end = End {
                 status,
                 outcome,
-                ending: Ending::of(&command.report),
+                ending: Ending::of(&command.report, command.workspace.as_ref()),
                 chance: command.chance,
                 correlation_id: Arc::clone(&command.correlation_id),
             };
@@ -38,6 +42,7 @@ const fn happening(command: &FinishAttempt) -> Happening {
     match &command.report {
         Report::Succeeded { .. } => Happening::Succeeded { attempt },
         Report::Failed { retryable, .. } => Happening::Failed { attempt, retryable: *retryable },
+        Report::TimedOut { .. } => Happening::TimedOut { attempt },
         Report::HandedBack { .. } => Happening::Interrupted { attempt },
     }
 }

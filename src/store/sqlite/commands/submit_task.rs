@@ -7,7 +7,8 @@ use domain::{AcceptedTask, EventKind, LaneSpec, Move, TaskId, TaskState, Timesta
 use super::keys::{self, Guarded, Known};
 use crate::command::SubmitTask;
 use crate::outcome::Submitted;
-use crate::sqlite::agent_row::{self, AgentRow};
+use crate::sqlite::agent_row;
+use crate::sqlite::attempt_row::LastEnded;
 use crate::sqlite::batch::{Batch, Telling};
 use crate::sqlite::data::Data;
 use crate::sqlite::failure::Failure;
@@ -48,8 +49,7 @@ fn replayed(batch: &mut Batch<'_>, id: TaskId) -> Result<Option<Submitted>, Fail
 
 fn is_pinned_agent_there(batch: &mut Batch<'_>, accepted: &AcceptedTask) -> Result<bool, Failure> {
     let Some(pinned) = accepted.asked.agent_id else { return Ok(true) };
-    let row = AgentRow::load(batch.conn, pinned)?;
-    Ok(row.is_some_and(|row| !row.is_removed() && row.is_of(accepted.tenant)))
+    agent_row::is_there(batch.conn, pinned, accepted.tenant)
 }
 
 fn store(batch: &mut Batch<'_>, command: &SubmitTask, lane: &Lane) -> Result<Submitted, Failure> {
@@ -75,7 +75,10 @@ fn store(batch: &mut Batch<'_>, command: &SubmitTask, lane: &Lane) -> Result<Sub
     } else {
         None
     };
-    Ok(Submitted::Accepted { record: Box::new(records::join(&task, spec, &lane.1, None)), claimed })
+    Ok(Submitted::Accepted {
+        record: Box::new(records::join(&task, spec, &lane.1, LastEnded::default())),
+        claimed,
+    })
 }
 
 fn new_row(accepted: &AcceptedTask, lane: &Lane, now: Timestamp) -> TaskRow {
@@ -92,6 +95,7 @@ fn new_row(accepted: &AcceptedTask, lane: &Lane, now: Timestamp) -> TaskRow {
         attempt: 0,
         failures: 0,
         attempts_max: asked.attempts_max,
+        crashes: 0,
         eligible_at: (!is_ready).then_some(eligible_at),
         wait_deadline_at: asked.timeouts.wait_deadline(eligible_at, close_deadline_at),
         close_deadline_at,

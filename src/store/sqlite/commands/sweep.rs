@@ -1,5 +1,6 @@
 //! One bounded round of a janitor. Safe to run twice: each row is decided by what it is now.
 
+pub(crate) mod end_crashed;
 pub(crate) mod expire_waiting;
 pub(crate) mod reap_leases;
 pub(crate) mod retire_events;
@@ -17,6 +18,7 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &Sweep) -> Result<Swept, Fai
     let count = match command.chore {
         Chore::StageDue => stage_due::apply(batch, command.limit)?,
         Chore::ReapLeases => reap_leases::apply(batch, command.limit, command.chance)?,
+        Chore::EndCrashed => end_crashed::apply(batch, command.limit)?,
         Chore::ExpireWaiting => expire_waiting::apply(batch, command.limit)?,
         Chore::RetireTasks(before) => retire_tasks::apply(batch, before, command.limit)?,
         Chore::RetireEvents(before) => retire_events::apply(batch, before, command.limit)?,

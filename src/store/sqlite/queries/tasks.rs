@@ -71,6 +71,7 @@ pub(crate) fn attempts(
             a::error_kind,
             a::error_message,
             a::usage,
+            a::workspace,
         ))
         .load(session.conn)?;
     let mut records = rows.into_iter().map(AttemptRecord::try_from).collect::<Result<Vec<_>, _>>()?;
@@ -83,6 +84,7 @@ pub(crate) fn attempts(
             outcome: None,
             error: None,
             usage: None,
+            workspace: None,
         });
     }
     Ok(Some(records))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use domain::{Happening, Next, TaskState, TaskStatus, Timeouts, Timestamp, transition};
+use domain::{Happening, Next, Timeouts, Timestamp, transition};
 
 use crate::sqlite::attempt_row::Ending;
 use crate::sqlite::batch::Batch;
@@ -30,7 +30,7 @@ pub(super) fn apply(batch: &mut Batch<'_>, limit: u32, chance: f64) -> Result<u3
             continue;
         };
         let end = End {
-            status: beyond_its_deadline(&task, status, batch.now),
+            status: moves::beyond_its_deadline(&task, status, batch.now),
             outcome,
             ending: why.ending(),
             chance: (chance + f64::from(count) * STEP).fract(),
@@ -84,18 +84,6 @@ impl Why {
             Self::Lost => ("lease_lost", "its holder did not renew the lease"),
         };
         Ending::stated(kind, message)
-    }
-}
-
-/// A task beyond its close deadline is not tried again: what would wait expires at once.
-fn beyond_its_deadline(task: &TaskRow, status: TaskStatus, now: Timestamp) -> TaskStatus {
-    let is_over = task.close_deadline_at.is_some_and(|deadline| deadline <= now);
-    if !is_over || status.state != TaskState::Scheduled {
-        return status;
-    }
-    match transition(status, Happening::Expired) {
-        Ok(Next::Moved { status, .. }) => status,
-        Ok(Next::Unchanged | Next::CancelNoted(_)) | Err(_) => status,
     }
 }
 

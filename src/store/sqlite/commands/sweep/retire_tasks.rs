@@ -90,9 +90,11 @@ statement! {
 }
 
 statement! {
-    /// Agents that were removed before a moment.
+    /// Agents that were removed before a moment and hold nothing: of a holder one may still ask what it was.
     RemovedAgents { before: i64, limit: i64 } -> (BigInt,) =
-    "SELECT id FROM agents WHERE removed_at IS NOT NULL AND removed_at < "; before, " LIMIT "; limit
+    "SELECT id FROM agents WHERE removed_at IS NOT NULL AND removed_at < "; before,
+    " AND id NOT IN (SELECT agent_id FROM tasks INDEXED BY tasks_leased WHERE state = 2 \
+     AND agent_id IS NOT NULL) LIMIT "; limit
 }
 
 statement! {
