@@ -1,0 +1,143 @@
+//! Starts a guard and holds it by its control socket until it says that nothing of the attempt runs any more.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as Pair;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::attempt::Why;
+use crate::guard::words::{END, Ended, Spec, Told, spoken};
+
+/// How long a guard may take beyond what it was given before it counts as broken.
+const GUARD_SLACK: Duration = Duration::from_secs(15);
+/// How long a guard may take to take its order, and to start the command.
+const START_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// A guard that was started and knows nothing yet.
+pub(super) struct Guarded {
+    child: Child,
+    control: UnixStream,
+}
+
+/// What an attempt prints.
+pub(super) struct Pipes {
+    pub(super) stdout: ChildStdout,
+    pub(super) stderr: ChildStderr,
+}
+
+/// What came of an attempt under guard.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// What the guard said at the end; `None` when it went without a word.
+    pub(super) ended: Option<Ended>,
+    /// Whether the command ran.
+    pub(super) is_started: bool,
+    /// Why it was asked to end, if it was.
+    pub(super) asked: Option<Why>,
+}
+
+/// Starts a guard.
+pub(super) fn start(program: &Path) -> io::Result<(Guarded, Pipes)> {
+    let (ours, theirs) = Pair::pair()?;
+    ours.set_nonblocking(true)?;
+    let mut command = Command::new(program);
+    command
+        .arg0("hive")
+        .arg("exec-guard")
+        // neither guard nor command have any use for the hive's settings and token
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // out of reach of a Ctrl-C that is meant for the hive
+        .process_group(0);
+    let mut child = command.spawn()?;
+    // with the command goes our copy of the guard's end, so that its death can be seen
+    drop(command);
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(io::Error::other("a process without pipes"));
+    };
+    let control = UnixStream::from_std(ours)?;
+    Ok((Guarded { child, control }, Pipes { stdout, stderr }))
+}
+
+impl Guarded {
+    /// Gives the guard its order and waits for its end. Passes on what the leash says: an end that is asked for, or, when it is
+    /// dropped, the end at once.
+    pub(super) async fn hold(self, spec: &Spec, leash: &mut mpsc::UnboundedReceiver<Why>) -> Held {
+        let Self { mut child, control } = self;
+        let (hear, say) = control.into_split();
+        let mut say = Some(say);
+        let mut lines = BufReader::new(hear).lines();
+        let mut held = Held { ended: None, is_started: false, asked: None };
+        let grace = Duration::from_millis(spec.kill_grace_ms) + GUARD_SLACK;
+        let mut deadline = Some(Instant::now() + START_TIMEOUT);
+        if !order(&mut say, spec).await {
+            let _ = child.start_kill();
+        }
+        loop {
+            tokio::select! {
+                line = lines.next_line() => match line.ok().flatten().map(|line| serde_json::from_str(&line)) {
+                    Some(Ok(Told::Started { .. })) => {
+                        held.is_started = true;
+                        let time = spec.timeout_ms.map(Duration::from_millis);
+                        deadline = time.and_then(|time| Instant::now().checked_add(time + grace));
+                    }
+                    Some(Ok(Told::Ended(ended))) => {
+                        held.ended = Some(ended);
+                        break;
+                    }
+                    Some(Err(_)) | None => break,
+                },
+                why = leash.recv(), if say.is_some() => {
+                    match why {
+                        Some(why) => {
+                            held.asked.get_or_insert(why);
+                            ask(&mut say).await;
+                        }
+                        // shuts the socket down in this direction; the other one goes on
+                        None => say = None,
+                    }
+                    deadline = Some(Instant::now() + grace);
+                }
+                () = at(deadline) => {
+                    let _ = child.start_kill();
+                    deadline = None;
+                }
+            }
+        }
+        if held.ended.is_none() || timeout(GUARD_SLACK, child.wait()).await.is_err() {
+            // a guard that has gone is beyond it; one that stands still is not
+            let _ = child.kill().await;
+        }
+        held
+    }
+}
+
+async fn order(say: &mut Option<OwnedWriteHalf>, spec: &Spec) -> bool {
+    let (Some(say), Ok(line)) = (say, spoken(spec)) else { return false };
+    timeout(START_TIMEOUT, say.write_all(&line)).await.is_ok_and(|written| written.is_ok())
+}
+
+async fn ask(say: &mut Option<OwnedWriteHalf>) {
+    if let Some(say) = say {
+        // a few bytes fit into any socket; a guard that has gone needs none
+        let _ = say.write_all(END).await;
+    }
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,95 @@
+//! A diff as it is kept: valid text of bounded length.
+
+use std::ops::ControlFlow;
+
+use domain::attempt::DIFF_BYTES_MAX;
+
+/// The last line of one that was cut.
+const CUT: &str = "[the diff is cut here: it is longer than 65536 bytes]\n";
+
+/// A diff while it is read. Holds little more than what is kept of it.
+#[derive(Debug, Default)]
+pub(super) struct Diff {
+    bytes: Vec<u8>,
+}
+
+impl Diff {
+    /// Takes a piece; breaks off when there is more than can be kept.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+        if self.bytes.len() > DIFF_BYTES_MAX {
+            return ControlFlow::Break(());
+        }
+        self.bytes.extend_from_slice(bytes);
+        ControlFlow::Continue(())
+    }
+
+    /// Takes a new file whose content is not shown, in git's words.
+    pub(super) fn push_large_file(&mut self, path: &[u8]) {
+        let path = String::from_utf8_lossy(path);
+        let shown = format!(
+            "diff --git a/{path} b/{path}\nnew file mode 100644\nBinary files /dev/null and b/{path} differ\n"
+        );
+        // One that is too long already says so.
+        let _ = self.push(shown.as_bytes());
+    }
+
+    /// This one, then another.
+    pub(super) fn with(mut self, other: &Self) -> Self {
+        let _ = self.push(&other.bytes);
+        self
+    }
+
+    /// The text: bytes that are no UTF-8, and U+0000, are replaced.
+    pub(super) fn finish(self) -> String {
+        let mut text = String::from_utf8_lossy(&self.bytes).replace('\0', "\u{fffd}");
+        if text.len() > DIFF_BYTES_MAX {
+            text.truncate(text.floor_char_boundary(DIFF_BYTES_MAX - CUT.len() - 1));
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(CUT);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(content: &str) -> String {
+        let mut diff = Diff::default();
+        for piece in content.as_bytes().chunks(1_000) {
+            if diff.push(piece).is_break() {
+                break;
+            }
+        }
+        diff.finish()
+    }
+
+    #[test]
+    fn a_diff_that_fits_is_kept_to_the_byte() {
+        let fits = format!("{}\n", "x".repeat(DIFF_BYTES_MAX - 1));
+        assert_eq!(finished(&fits), fits);
+    }
+
+    #[test]
+    fn a_longer_one_is_cut_between_characters_and_says_so_in_its_last_line() {
+        for character in ["x", "ü", "€", "🐝"] {
+            let kept = finished(&character.repeat(DIFF_BYTES_MAX + 1));
+            assert!(kept.len() <= DIFF_BYTES_MAX && kept.len() > DIFF_BYTES_MAX - 200, "{}", kept.len());
+            let (content, last) = kept.trim_end().rsplit_once('\n').unwrap();
+            assert!(last.contains("is cut here"), "{last}");
+            assert!(content.chars().all(|found| character.starts_with(found)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_replaced_and_still_fits() {
+        let mut diff = Diff::default();
+        let _ = diff.push(&[0; DIFF_BYTES_MAX]);
+        let kept = diff.finish();
+        assert!(kept.len() <= DIFF_BYTES_MAX && !kept.contains('\0'));
+        assert!(kept.ends_with(CUT));
+    }
+}
