@@ -1,16 +1,18 @@
-//! An agent's actor: the inbox of its workers. Lease calls wait here for assignments.
+//! An agent's actor: the inbox of its workers, whose lease calls wait here for assignments; or the one who has its
+//! processes started.
 //!
 //! Started by the coordinator under the agent supervisor when the agent is registered, permanent; it ends when the agent
 //! is removed. A restart ends the calls that wait, which their workers make again.
 //!
 //! Invariant: what it is handed goes to a call that still waits, or back to the queue, uncharged.
 //!
-//! Messages: [`Lease`], [`Deliver`], [`Changed`], [`DismissAll`], [`DeadlineDue`], [`OfferDue`]. Told upward: how many assignments its
+//! Messages: [`Lease`], [`Deliver`], [`Changed`], [`DismissAll`], [`DeadlineDue`], [`OfferDue`], [`LaunchEnded`]. Told upward: how many assignments its
 //! workers want, to the coordinator.
 
 pub(crate) mod changed;
 pub(crate) mod deliver;
 pub(crate) mod grant;
+pub(crate) mod launch;
 pub(crate) mod lease;
 pub(crate) mod offer;
 
@@ -24,6 +26,7 @@ use tokio::time::Instant;
 pub use changed::{Changed, DismissAll};
 pub use deliver::Deliver;
 pub use grant::LeaseGrant;
+pub use launch::LaunchEnded;
 pub use lease::{Lease, LeaseCall};
 pub use offer::{DeadlineDue, OfferDue};
 
@@ -49,6 +52,8 @@ pub struct AgentActor {
     pub(crate) offering: offer::Offering,
     /// When the next call has waited long enough, and the timer for it.
     pub(crate) deadline: Option<(Instant, CancelHandle)>,
+    /// How starting processes went.
+    pub(crate) launching: launch::Launching,
     /// Whether it has asked for itself to be noted as active.
     pub(crate) is_reviving: bool,
 }
@@ -73,8 +78,16 @@ impl AgentActor {
             seen_deliveries: 0,
             offering: offer::Offering::default(),
             deadline: None,
+            launching: launch::Launching::default(),
             is_reviving: false,
         }
+    }
+}
+
+impl AgentActor {
+    /// Whether its work is asked for from outside, and not started here.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.agent.asked.link.process().is_none()
     }
 }
 

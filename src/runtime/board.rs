@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use domain::{TaskId, Timestamp};
 use parking_lot::RwLock;
 use supervision::ActorRef;
+use tokio::sync::watch;
 
 use crate::task::TaskActor;
 
@@ -68,6 +69,8 @@ struct Running {
     actor: ActorRef<TaskActor>,
     pulse: Arc<Pulse>,
     progress: Option<Progress>,
+    /// Counts pieces of output; closed when the attempt ends.
+    output: watch::Sender<u64>,
 }
 
 /// The attempts that run now, by task, each with its actor. It outlives the coordinator, as the actors do.
@@ -91,7 +94,7 @@ impl Board {
         actor: ActorRef<TaskActor>,
         pulse: Arc<Pulse>,
     ) -> Option<ActorRef<TaskActor>> {
-        let entry = Running { attempt, actor, pulse, progress: None };
+        let entry = Running { attempt, actor, pulse, progress: None, output: watch::Sender::new(0) };
         self.running.write().insert(task, entry).map(|older| older.actor)
     }
 
@@ -144,6 +147,26 @@ impl Board {
         }
     }
 
+    /// Output of an attempt is stored: who follows it looks again.
+    pub fn output_stored(&self, task: TaskId, attempt: u32) {
+        let running = self.running.read();
+        if let Some(there) = running.get(&task).filter(|there| there.attempt == attempt) {
+            there.output.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Changes when output of the running attempt is stored, closed when that ends; `None` when none runs here.
+    #[must_use]
+    pub fn follow_output(&self, task: TaskId) -> Option<watch::Receiver<u64>> {
+        self.running.read().get(&task).map(|there| there.output.subscribe())
+    }
+
+    /// All actors, in no order.
+    #[must_use]
+    pub fn actors(&self) -> Vec<ActorRef<TaskActor>> {
+        self.running.read().values().map(|there| there.actor.clone()).collect()
+    }
+
     /// What the present attempt of a task last said.
     #[must_use]
     pub fn progress(&self, task: TaskId) -> Option<Progress> {
@@ -174,6 +197,20 @@ mod tests {
         assert_eq!((board.progress(task), pulse.progress_at()), (Some(half), Some(now)));
         assert!(board.end(task, 2).is_some());
         assert_eq!(board.progress(task), None);
+    }
+
+    #[test]
+    fn who_follows_output_hears_of_each_piece_and_of_the_end() {
+        let (board, task) = (Board::default(), TaskId::from_raw(1));
+        assert!(board.follow_output(task).is_none());
+        board.begin(task, 1, nobody(), Arc::new(Pulse::new(Timestamp::ZERO)));
+        let follower = board.follow_output(task).unwrap();
+        board.output_stored(task, 2);
+        assert!(!follower.has_changed().unwrap(), "another attempt's");
+        board.output_stored(task, 1);
+        assert!(follower.has_changed().unwrap());
+        board.end(task, 1);
+        assert!(follower.has_changed().is_err(), "closed");
     }
 
     #[test]

@@ -22,6 +22,12 @@ pub enum Error {
     /// The hive starts or drains.
     #[error("the hive is {0}")]
     NotReady(&'static str),
+    /// A lease call for an agent whose processes the hive starts itself.
+    #[error("the hive starts this agent's processes itself; only workers lease")]
+    NotAWorker,
+    /// What processes leave on disk cannot be read or changed.
+    #[error("a workspace cannot be read or changed: {0}")]
+    Workspace(String),
     /// The store cannot be reached.
     #[error("the store is not available: {0}")]
     Unavailable(String),

@@ -1,9 +1,11 @@
 //! The runtime as the layers above see it: one method a command, outcomes in domain terms, never a mailbox.
 
+mod links;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Agent, AgentId, Labels, Limits, Name, NewAgent, NewTask, Report, TaskId, Timestamp};
+use domain::{Agent, AgentId, Health, Labels, Limits, Name, NewAgent, NewTask, Report, TaskId, Timestamp};
 use store::command::{
     AgentEdit, AppendOutput, CancelTask, ChangeAgent, FinishAttempt, IdempotencyKey, PatchTask, PauseQueue,
     RedriveTask, RegisterAgent, RenewLease, Write,
@@ -75,7 +77,9 @@ impl RuntimeHandle {
         report: Report,
     ) -> Result<Finished, Error> {
         let correlation_id = Arc::clone(&caller.correlation_id);
-        self.apply(FinishAttempt { task, attempt, report, chance: chance(), correlation_id }).await
+        let command =
+            FinishAttempt { task, attempt, report, workspace: None, chance: chance(), correlation_id };
+        self.apply(command).await
     }
 
     /// The holder of an attempt is alive; answers the stored expiry of its lease and whether it should end.
@@ -122,7 +126,12 @@ impl RuntimeHandle {
     ) -> Result<Appended, Error> {
         self.shared.board.progressed(task, attempt, self.shared.clock.now());
         let bytes_max = self.shared.settings.limits.output_bytes_max;
-        self.apply(AppendOutput { task, attempt, text, bytes_max }).await
+        let command = AppendOutput { task, attempt, text, bytes_max, follows_cut: false };
+        let appended = self.apply(command).await?;
+        if matches!(appended, Appended::Done { .. }) {
+            self.shared.board.output_stored(task, attempt);
+        }
+        Ok(appended)
     }
 
     /// Cancels a task, or asks its holder to end.
@@ -174,9 +183,10 @@ impl RuntimeHandle {
         let agent = Agent {
             id: self.shared.next_agent_id(),
             tenant: caller.tenant,
-            asked,
             is_draining: false,
-            health: domain::Health::Offline,
+            // A worker has to show itself first; what the hive starts itself is there.
+            health: if asked.link.process().is_some() { Health::Active } else { Health::Offline },
+            asked,
             created_at: now,
         };
         let correlation_id = Arc::clone(&caller.correlation_id);

@@ -5,6 +5,7 @@
 //!                 --lease--> AgentActor --offers--> Coordinator            |
 //!                                ^-------claims that came back-------------+--events--> FeedActor --> Coordinator
 //!                 --heartbeat--> Coordinator --> TaskActor (one an attempt) --renewal--> writer
+//!                                      TaskActor --Launch--> links (a process under guard) --output, end--> TaskActor
 //!   janitors (on timers) --sweeps--> Coordinator
 //! ```
 //!
@@ -40,6 +41,7 @@ pub use board::Progress;
 pub use caller::Caller;
 pub use error::Error;
 pub use handle::{ProgressReport, RuntimeHandle};
+pub use links::{Links, Presets, Pruned, WorkspaceRecord};
 pub use settings::RuntimeSettings;
 pub use shared::Phase;
 pub use tree::{Parts, Runtime, StartError};

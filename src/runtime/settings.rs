@@ -15,6 +15,8 @@ pub struct RuntimeSettings {
     pub offline_after_ms: u64,
     /// A working agent with signs of life but no progress for so long is stalled.
     pub stalled_after_ms: u64,
+    /// How long a process has to end after SIGTERM, until SIGKILL.
+    pub kill_grace_ms: u64,
     /// What users may hand in.
     pub limits: Limits,
 }
@@ -27,6 +29,7 @@ impl Default for RuntimeSettings {
             retention_ms: 7 * 24 * 3_600 * 1_000,
             offline_after_ms: 60_000,
             stalled_after_ms: 600_000,
+            kill_grace_ms: 5_000,
             limits: Limits::default(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use domain::{IdGenerator, TaskId};
 use feed::FeedHandle;
+use links::Links;
 use parking_lot::Mutex;
 use store::writer::WriterHandle;
 use store::{Clock, Readers};
@@ -15,6 +16,7 @@ use crate::directory::Directory;
 use crate::inbox::Inbox;
 use crate::metrics::Metrics;
 use crate::settings::RuntimeSettings;
+use crate::task::ProcessCount;
 
 /// Where the hive is between start and end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,10 @@ pub struct Shared {
     pub agents: SupervisorRef,
     /// Over the tasks' actors.
     pub tasks: SupervisorRef,
+    /// How assignments leave for processes.
+    pub links: Links,
+    /// Processes that run now.
+    pub processes: ProcessCount,
     /// Counters.
     pub metrics: Metrics,
     pub(crate) ids: Mutex<IdGenerator>,

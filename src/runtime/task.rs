@@ -5,19 +5,30 @@
 //!
 //! Invariant: it never decides that a lease has expired; it answers only with an expiry that is stored.
 //!
-//! Messages: [`Beat`], [`CancelAsked`], [`Ended`]. Told upward: renewals, as writes, to the coordinator.
+//! Of a process agent, it owns the process too: see [`launch`].
+//!
+//! Messages: [`Beat`], [`CancelAsked`], [`Ended`], [`Launch`], [`EndForDrain`]. Told upward: renewals, output and reports, as writes, to
+//! the coordinator.
+
+pub mod launch;
+
+use std::sync::Arc;
 
 use domain::{AgentId, TaskId, Timestamp};
+use links::Why;
 use store::command::RenewLease;
 use store::outcome::{ClaimedTask, Renewed};
 use store::record::LeaseRecord;
 use supervision::{ActorRef, Behaviour, Context, Handle, Reply};
 use tokio::sync::oneshot;
 
+use crate::caller::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::janitor::apply;
 use crate::shared::SharedRef;
+pub use launch::{EndForDrain, Launch, ProcessCount};
+pub(crate) use launch::{Launched, Process};
 
 /// A lease as the store gave it.
 #[derive(Debug, Clone)]
@@ -98,13 +109,23 @@ pub struct TaskActor {
     shared: SharedRef,
     coordinator: ActorRef<Coordinator>,
     lease: TaskLease,
+    launched: Launched,
+    process: Option<Process>,
+    /// Of the request that submitted the task, once that is known.
+    correlation_id: Arc<str>,
 }
 
 impl TaskActor {
     /// For an attempt under this lease.
     #[must_use]
-    pub fn new(shared: SharedRef, coordinator: ActorRef<Coordinator>, lease: TaskLease) -> Self {
-        Self { shared, coordinator, lease }
+    pub(crate) fn new(
+        shared: SharedRef,
+        coordinator: ActorRef<Coordinator>,
+        lease: TaskLease,
+        launched: Launched,
+    ) -> Self {
+        let correlation_id = Caller::hive().correlation_id;
+        Self { shared, coordinator, lease, launched, process: None, correlation_id }
     }
 
     fn renewed(&mut self, now: Timestamp, renewed: &Result<Renewed, Error>) {
@@ -130,6 +151,10 @@ impl Behaviour for TaskActor {
     const KIND: &'static str = "task";
     /// One holder heartbeats; a few more for its retries and the end.
     const MAILBOX_CAPACITY: usize = 16;
+
+    fn started(&mut self, cx: &mut Context<Self>) {
+        self.hand_back_lost(cx);
+    }
 }
 
 impl Handle<Beat> for TaskActor {
@@ -158,6 +183,7 @@ impl Handle<Beat> for TaskActor {
 impl Handle<CancelAsked> for TaskActor {
     fn handle(&mut self, _: CancelAsked, _: &mut Context<Self>) -> Reply<()> {
         self.lease.is_cancel_requested = true;
+        self.end_process(Why::Canceled);
         Reply::Now(())
     }
 }

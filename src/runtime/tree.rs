@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use domain::{EventKind, IdGenerator};
 use feed::FeedHandle;
+use links::Links;
 use parking_lot::Mutex;
 use store::Store;
-use store::command::{GraceLeases, RecordSystemEvent};
+use store::command::{Chore, GraceLeases, RecordSystemEvent, Sweep};
 use supervision::{
     ActorRef, ChildSpec, Home, Intensity, OnExhausted, Registry, Root, ShutdownReport, SupervisorSpec,
     ThreadSpec, Watchdog,
@@ -33,7 +34,8 @@ use crate::inbox::{Inbox, News};
 use crate::janitor::{AgentSweeper, CheckpointSaver, Duty, RestartRecorder, Sweeper};
 use crate::metrics::Metrics;
 use crate::settings::RuntimeSettings;
-use crate::shared::{Phase, Shared, SharedRef};
+use crate::shared::{Phase, Shared, SharedRef, chance};
+use crate::task::ProcessCount;
 
 /// Restarts of one child within a minute that are borne; a child that fails more often has a bug that restarts do not
 /// mend.
@@ -42,6 +44,8 @@ const CHILD_PERIOD: Duration = Duration::from_secs(60);
 /// Restarts of all fixed parts within a minute; beyond, the process ends and its own supervisor begins it anew.
 const CORE_RESTARTS: u32 = 30;
 
+/// Attempts of one round when a start ends what the hive before it left.
+const CRASHED_ROWS: u32 = 500;
 /// How long the first writes of a start may take.
 const BEGIN_WITHIN: Duration = Duration::from_secs(30);
 /// How long an end waits for the projection to be saved; what is not saved costs the next start a moment.
@@ -59,6 +63,8 @@ pub struct Parts<'a> {
     pub registry: &'a Registry,
     /// Where counters are registered.
     pub metrics: &'a prometheus::Registry,
+    /// How assignments leave for processes.
+    pub links: Links,
     /// The arbiter that all actors live on.
     pub home: &'a Home,
 }
@@ -95,6 +101,8 @@ impl Runtime {
             coordinator_inbox: Inbox::default(),
             agents: agents.supervisor_ref(),
             tasks: tasks.supervisor_ref(),
+            links: parts.links,
+            processes: ProcessCount::default(),
             metrics: Metrics::new(parts.metrics)?,
             ids: Mutex::new(IdGenerator::new(parts.node, parts.store.highest_id)),
             phase: AtomicU8::new(0),
@@ -179,6 +187,7 @@ pub enum StartError {
 
 /// The first writes of a start; then the hive serves.
 async fn begin(shared: &SharedRef) -> Result<(), StartError> {
+    let crashed = end_crashed(shared).await?;
     let ttl_ms = shared.settings.lease_ttl_ms;
     let graced = shared.writer.apply(GraceLeases { ttl_ms }).await.map_err(Error::from)?;
     if graced.count > 0 {
@@ -187,11 +196,39 @@ async fn begin(shared: &SharedRef) -> Result<(), StartError> {
     let version = env!("CARGO_PKG_VERSION");
     let started = RecordSystemEvent {
         kind: EventKind::SystemStarted,
-        data: format!(r#"{{"version":"{version}","leases_kept":{}}}"#, graced.count).into(),
+        data: format!(
+            r#"{{"version":"{version}","leases_kept":{},"attempts_crashed":{crashed}}}"#,
+            graced.count
+        )
+        .into(),
     };
     shared.writer.apply(started).await.map_err(Error::from)?;
     shared.set_phase(Phase::Serving);
     Ok(())
+}
+
+/// What runs as a process of the hive ended with it: first all that is left of it, then its attempts, which go back.
+async fn end_crashed(shared: &SharedRef) -> Result<u32, StartError> {
+    let links = shared.links.clone();
+    let left = tokio::task::spawn_blocking(move || links.end_leftovers()).await;
+    let left = left.map_err(|error| Error::Crashed(error.to_string()))?;
+    let mut crashed: u32 = 0;
+    loop {
+        let round = Sweep { chore: Chore::EndCrashed, limit: CRASHED_ROWS, chance: chance() };
+        let count = shared.writer.apply(round).await.map_err(Error::from)?.count;
+        crashed = crashed.saturating_add(count);
+        if count < CRASHED_ROWS {
+            break;
+        }
+    }
+    if left > 0 || crashed > 0 {
+        tracing::warn!(
+            attempts = crashed,
+            processes = left,
+            "the hive before ended without an end; its processes are ended and their attempts went back"
+        );
+    }
+    Ok(crashed)
 }
 
 /// A supervisor of children that come and go: one that fails too often is removed, its neighbours stay.

@@ -1,4 +1,4 @@
-//! Claimed tasks come in and go to the calls that wait, oldest call first.
+//! Claimed tasks come in and go to the calls that wait, oldest call first; those of a process agent to their processes.
 
 use supervision::{Context, Handle, Reply};
 
@@ -25,7 +25,11 @@ impl Handle<Deliver> for AgentActor {
         let is_empty = grant.is_empty();
         if !is_empty {
             self.pulse.progressed(self.shared.clock.now());
-            self.hand_out(grant);
+            if self.is_worker() {
+                self.hand_out(grant);
+            } else {
+                self.launch(grant);
+            }
         }
         if is_empty {
             // A plan that brought nothing would bring nothing again at once.

@@ -18,7 +18,14 @@ pub struct LeaseGrant {
     claimed: Vec<ClaimedTask>,
     coordinator: ActorRef<Coordinator>,
     metrics: Metrics,
+    /// Why what is not taken goes back.
+    reason: &'static str,
 }
+
+/// Of an assignment whose lease call ended before it could be answered.
+const CLIENT_GONE: &str = "the lease call's client went away";
+/// Of an assignment whose process could not be started now.
+const NOT_LAUNCHED: &str = "the agent did not take it";
 
 impl LeaseGrant {
     pub(crate) fn new(
@@ -26,7 +33,7 @@ impl LeaseGrant {
         coordinator: ActorRef<Coordinator>,
         metrics: Metrics,
     ) -> Self {
-        Self { claimed, coordinator, metrics }
+        Self { claimed, coordinator, metrics, reason: CLIENT_GONE }
     }
 
     /// What is in it.
@@ -55,7 +62,20 @@ impl LeaseGrant {
     pub(crate) fn split(&mut self, most: u32) -> Self {
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(self.claimed.len());
         let claimed = self.claimed.drain(..most).collect();
-        Self { claimed, coordinator: self.coordinator.clone(), metrics: self.metrics.clone() }
+        Self {
+            claimed,
+            coordinator: self.coordinator.clone(),
+            metrics: self.metrics.clone(),
+            reason: self.reason,
+        }
+    }
+
+    /// Offers each assignment to `take`; what it does not take goes back.
+    pub(crate) fn launch(mut self, mut take: impl FnMut(&ClaimedTask) -> bool) {
+        self.reason = NOT_LAUNCHED;
+        let launched = self.claimed.extract_if(.., |claimed| take(claimed)).count();
+        let count = u64::try_from(launched).unwrap_or(0);
+        self.metrics.assignments.with_label_values(&["granted"]).inc_by(count);
     }
 
     /// Puts a part in front again.
@@ -71,7 +91,8 @@ impl Drop for LeaseGrant {
             let command = FinishAttempt {
                 task: claimed.task,
                 attempt: claimed.attempt,
-                report: Report::HandedBack { reason: "the lease call's client went away" },
+                report: Report::HandedBack { reason: self.reason, usage: None },
+                workspace: None,
                 chance: chance(),
                 correlation_id: Arc::clone(&claimed.correlation_id),
             };

@@ -53,6 +53,10 @@ impl Handle<Lease> for AgentActor {
             let _ = reply.send(Ok(None));
             return Reply::Now(());
         }
+        if !self.is_worker() {
+            let _ = reply.send(Err(Error::NotAWorker));
+            return Reply::Now(());
+        }
         self.pulse.saw(self.shared.clock.now());
         self.revive();
         self.supersede(call.worker_instance.as_deref());

@@ -52,13 +52,13 @@ impl Handle<DeadlineDue> for AgentActor {
 }
 
 impl AgentActor {
-    /// Offers what all waiting calls together want.
+    /// Offers what all waiting calls together want, or what a process agent may start.
     pub(crate) fn offer(&mut self, cx: &mut Context<Self>) {
         if self.offering.is_under_way {
             self.offering.is_outdated = true;
             return;
         }
-        let wanted = self.waiters.iter().map(|waiter| waiter.call.max).fold(0, u32::saturating_add);
+        let wanted = self.wanted();
         let offer = Offer { agent: self.agent.id, wanted, seen_deliveries: self.seen_deliveries };
         match self.coordinator.request(offer) {
             Ok(pending) => {
@@ -69,6 +69,14 @@ impl AgentActor {
                 self.in_flight = 0;
                 self.offer_later(cx);
             }
+        }
+    }
+
+    fn wanted(&self) -> u32 {
+        if self.is_worker() {
+            self.waiters.iter().map(|waiter| waiter.call.max).fold(0, u32::saturating_add)
+        } else {
+            self.launchable()
         }
     }
 

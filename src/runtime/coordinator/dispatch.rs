@@ -10,7 +10,7 @@ use super::{Coordinator, push_news};
 use crate::agent::{self, LeaseGrant};
 use crate::inbox::{ClaimsBack, News};
 use crate::shared::Phase;
-use crate::task::{TaskActor, TaskLease};
+use crate::task::{Launched, TaskActor, TaskLease};
 
 /// Most slots that one plan gives out: a batch of the writer.
 const SLOTS_MAX: u32 = 2_000;
@@ -76,8 +76,9 @@ impl Coordinator {
         }
         let Some(seat) = self.shared.directory.seat(lease.agent) else { return };
         let (shared, coordinator, begin) = (self.shared.clone(), me.clone(), lease.clone());
+        let launched = Launched::default();
         let spec = ChildSpec::new(format!("{}:{}", lease.task, lease.attempt), move || {
-            TaskActor::new(shared.clone(), coordinator.clone(), begin.clone())
+            TaskActor::new(shared.clone(), coordinator.clone(), begin.clone(), launched.clone())
         })
         .restart(Restart::Transient);
         match self.shared.tasks.start_child(spec) {

@@ -85,7 +85,10 @@ impl Handle<Tick> for AgentSweeper {
         }
         let times = (self.since, self.shared.clock.now());
         for seat in self.shared.directory.seats() {
-            let signs = (seat.pulse.seen_at(), seat.pulse.progress_at());
+            // The hive itself is the sign of life of an agent whose processes it starts.
+            let is_ours = seat.agent.asked.link.process().is_some();
+            let seen_at = if is_ours { Some(times.1) } else { seat.pulse.seen_at() };
+            let signs = (seen_at, seat.pulse.progress_at());
             let is_working = self.shared.feed.read(|projection| projection.agent(seat.agent.id).working > 0);
             let health = observed(seat.agent.health, signs, is_working, times, &self.shared.settings);
             if let Some(health) = health {

@@ -138,6 +138,7 @@ fn is_more(chore: Chore, swept: &Swept) -> bool {
         Chore::RetireTasks(before) => swept.next_at.is_some_and(|next_at| next_at < before),
         Chore::StageDue
         | Chore::ReapLeases
+        | Chore::EndCrashed
         | Chore::ExpireWaiting
         | Chore::RetireEvents(_)
         | Chore::RetireKeys => false,
