@@ -1,32 +1,19 @@
 //! Agents: registered, changed, shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{AgentId, AgentPatch, Labels, Limits, Link, Name, NewAgent, Review, Timestamp, Violations};
+use domain::{
+    AgentId, AgentPatch, Labels, Limits, Link, Name, NewAgent, ProcessLinkEdit, Review, Timestamp, Violations,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::process_link::{LinkAsked, LinkView, PatchLink, RegisterLink};
 use crate::submit_task::{names, read_labels};
 use crate::{Request, object};
 
 /// The role of an agent that names none.
 pub const ROLE_DEFAULT: &str = "worker";
-
-/// How an agent is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LinkView {
-    /// `worker`: it asks for assignments over HTTP.
-    #[serde(default)]
-    #[schema(required = true, pattern = "^worker$")]
-    pub kind: String,
-}
-
-impl Default for LinkView {
-    fn default() -> Self {
-        Self { kind: Link::Worker.as_str().to_owned() }
-    }
-}
 
 /// `POST /agents`. Only `name` is required.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -49,35 +36,58 @@ pub struct RegisterAgent {
     pub labels: BTreeMap<String, String>,
     /// How it is reached; a worker when missing.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
-    pub link: Option<LinkView>,
+    pub link: Option<RegisterLink>,
+}
+
+/// What a [`RegisterAgent`] asks for: an agent whose preset is not looked up yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentAsked {
+    /// What people call it.
+    pub name: Name,
+    /// What it is for.
+    pub role: Name,
+    /// What it can do.
+    pub capabilities: BTreeSet<Name>,
+    /// How many assignments it may hold at a time.
+    pub capacity: u32,
+    /// For people and filters.
+    pub labels: Labels,
+    /// How it is reached.
+    pub link: LinkAsked,
+}
+
+impl AgentAsked {
+    /// The agent, with its link as it was found.
+    #[must_use]
+    pub fn with_link(self, link: Link) -> NewAgent {
+        let Self { name, role, capabilities, capacity, labels, link: _ } = self;
+        NewAgent { name, role, capabilities, capacity, labels, link }
+    }
 }
 
 impl Request for RegisterAgent {
-    type Asked = NewAgent;
+    type Asked = AgentAsked;
 
-    fn check(self, _: &Limits) -> Result<NewAgent, Violations> {
+    fn check(self, _: &Limits) -> Result<AgentAsked, Violations> {
         let mut review = Review::new();
         let name = review.take("name", self.name.parse::<Name>());
         let role = self.role.as_deref().unwrap_or(ROLE_DEFAULT);
         let role = review.take("role", role.parse::<Name>());
-        let link = Link::from_word(&self.link.unwrap_or_default().kind);
-        review.require(link.is_some(), "link.kind", "must be worker");
+        let link = self.link.map_or(LinkAsked::Worker, |link| link.check(&mut review));
         let capabilities = names(&mut review, "capabilities", &self.capabilities);
         let labels = read_labels(&mut review, self.labels);
         let capacity = self.capacity.unwrap_or(1);
         let rules = AgentPatch {
-            role: None,
             capabilities: Some(capabilities.clone()),
             capacity: Some(capacity),
             labels: Some(labels.clone()),
+            ..AgentPatch::default()
         };
         both(review.finish(), rules.review())?;
-        match (name, role, link) {
-            (Some(name), Some(role), Some(link)) => {
-                Ok(NewAgent { name, role, capabilities, capacity, labels, link })
-            }
+        match (name, role) {
+            (Some(name), Some(role)) => Ok(AgentAsked { name, role, capabilities, capacity, labels, link }),
             // Each of them was noted above when it is missing.
-            (None, _, _) | (_, None, _) | (_, _, None) => Err(Violations(Vec::new())),
+            (None, _) | (_, None) => Err(Violations(Vec::new())),
         }
     }
 }
@@ -98,19 +108,32 @@ pub struct PatchAgent {
     /// Other labels, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
+    /// What changes of how it is reached; for process agents only.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
+    pub link: Option<PatchLink>,
+}
+
+/// What a [`PatchAgent`] asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AgentChangeAsked {
+    /// All but the link.
+    pub patch: AgentPatch,
+    /// What changes of the present link.
+    pub link: Option<ProcessLinkEdit>,
 }
 
 impl Request for PatchAgent {
-    type Asked = AgentPatch;
+    type Asked = AgentChangeAsked;
 
-    fn check(self, _: &Limits) -> Result<AgentPatch, Violations> {
+    fn check(self, _: &Limits) -> Result<AgentChangeAsked, Violations> {
         let mut review = Review::new();
         let role = self.role.and_then(|role| review.take("role", role.parse::<Name>()));
         let capabilities = self.capabilities.map(|texts| names(&mut review, "capabilities", &texts));
         let labels: Option<Labels> = self.labels.map(|labels| read_labels(&mut review, labels));
-        let patch = AgentPatch { role, capabilities, capacity: self.capacity, labels };
+        let link = self.link.map(|link| link.check(&mut review));
+        let patch = AgentPatch { role, capabilities, capacity: self.capacity, labels, link: None };
         both(review.finish(), patch.review())?;
-        Ok(patch)
+        Ok(AgentChangeAsked { patch, link })
     }
 }
 
@@ -185,13 +208,13 @@ mod tests {
     fn a_name_is_enough_for_an_agent() {
         let asked = request::read::<RegisterAgent>(br#"{"name":"coder-1"}"#, &Limits::default()).unwrap();
         assert_eq!(asked.role.as_str(), ROLE_DEFAULT);
-        assert_eq!((asked.capacity, asked.link), (1, Link::Worker));
+        assert_eq!((asked.capacity, asked.link), (1, LinkAsked::Worker));
     }
 
     #[test]
     fn every_broken_rule_of_an_agent_is_told_at_once() {
         let body = r#"{"name":"No","role":"x y","capabilities":["ok","NO"],"capacity":0,
-            "labels":{"K":"v"},"link":{"kind":"process"}}"#;
+            "labels":{"K":"v"},"link":{"kind":"robot"}}"#;
         let expected = ["name", "role", "link.kind", "capabilities[1]", "labels.K", "capacity"];
         assert_eq!(fields::<RegisterAgent>(body), expected);
         assert_eq!(fields::<RegisterAgent>(r#"{"name":"a","link":{}}"#), ["link.kind"]);

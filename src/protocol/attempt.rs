@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::figures::{ErrorView, UsageView};
+use crate::workspace::AttemptWorkspaceView;
 
 /// One try at a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -24,12 +25,14 @@ pub struct AttemptView {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
     /// How it ended; null for the present one.
-    #[schema(value_type = Option<String>, pattern = "^(succeeded|failed|timed_out|lease_lost|canceled|interrupted)$")]
+    #[schema(value_type = Option<String>, pattern = "^(succeeded|failed|timed_out|lease_lost|canceled|interrupted|crashed)$")]
     pub outcome: Option<Outcome>,
     /// Why it failed.
     pub error: Option<ErrorView>,
     /// What it cost.
     pub usage: Option<UsageView>,
+    /// What it left in its workspace; null for an attempt without one, and while it works.
+    pub workspace: Option<AttemptWorkspaceView>,
 }
 
 /// A piece of output.

@@ -14,8 +14,9 @@
 //! microseconds and `Z` ([`time`]).
 //!
 //! Reading order: [`request`] (how a body is read), [`problem`] (how a refusal looks), then one module a noun:
-//! [`submit_task`], [`task`], [`attempt`], [`report`], [`lease`], [`agent`], [`queue`], [`event`], [`system`],
-//! [`actor`], [`health`]; then the small ones: [`page`], [`query`], [`figures`], [`object`], [`text`], [`time`].
+//! [`submit_task`], [`task`], [`attempt`], [`report`], [`lease`], [`agent`], [`process_link`], [`workspace`],
+//! [`output_stream`], [`queue`], [`event`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
+//! [`figures`], [`object`], [`secret_text`], [`text`], [`time`].
 
 pub mod actor;
 pub mod agent;
@@ -25,34 +26,44 @@ pub mod figures;
 pub mod health;
 pub mod lease;
 pub mod object;
+pub mod output_stream;
 pub mod page;
 pub mod problem;
+pub mod process_link;
 pub mod query;
 pub mod queue;
 pub mod report;
 pub mod request;
+pub mod secret_text;
 pub mod submit_task;
 pub mod system;
 pub mod task;
 pub mod text;
 pub mod time;
+pub mod workspace;
 
 pub use actor::{ActorErrorView, ActorView, ActorsView, ArbiterView, FailureView};
-pub use agent::{AgentView, LinkView, PatchAgent, RegisterAgent};
+pub use agent::{AgentAsked, AgentChangeAsked, AgentView, PatchAgent, RegisterAgent};
 pub use attempt::{AttemptView, OutputView};
 pub use event::EventView;
 pub use figures::{BackoffView, ErrorView, TimeoutsView, UsageView};
 pub use health::{ComponentHealth, HealthStatus, HealthSummary, HealthView};
 pub use lease::{AssignmentView, LeaseAnswer, LeaseRequest};
+pub use output_stream::{OutputEnd, OutputEvent};
 pub use page::{Items, Page};
 pub use problem::{FieldError, ProblemCode, ProblemDetails};
-pub use query::{ActorQuery, EventQuery, PageQuery, TaskQuery};
+pub use process_link::{
+    LinkAsked, LinkLimits, LinkView, LinkWorkspace, PatchLink, ProcessLinkView, RegisterLink,
+};
+pub use query::{ActorQuery, EventQuery, OutputQuery, PageQuery, TaskQuery};
 pub use queue::QueueView;
 pub use report::{
     CompleteRequest, FailRequest, FinishAnswer, FinishItem, FinishMany, FinishedItem, HeartbeatAnswer,
     HeartbeatRequest, OutputAnswer, OutputRequest, Redrive, RedrivenItem,
 };
 pub use request::{Request, Unreadable};
+pub use secret_text::SecretText;
 pub use submit_task::SubmitTask;
 pub use system::{AgentCounts, LogView, RatesView, StateCountsView, SystemView};
 pub use task::{CancelTask, PatchTask, ProgressView, TaskView};
+pub use workspace::{AttemptWorkspaceView, PruneWorkspaces, PrunedView, WorkspaceView};

@@ -3,6 +3,7 @@
 use domain::{AgentId, Name, Review, TaskId, TaskState, Timestamp, Violations};
 use utoipa::IntoParams;
 
+use crate::output_stream::OutputPlace;
 use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::request::Unreadable;
 use crate::time;
@@ -67,6 +68,21 @@ pub struct EventQuery {
     /// `next_cursor` of the page before; excludes `after`.
     #[param(value_type = Option<String>)]
     pub cursor: Option<i64>,
+}
+
+/// Parameters of `GET /tasks/{id}/output`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OutputQuery {
+    /// Items of a page, 1 to 200; 50 when missing. Excludes `follow`.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before, or the id of the last event that came.
+    #[param(value_type = Option<String>)]
+    pub cursor: Option<OutputPlace>,
+    /// `true` answers with a stream of events that goes on until the task has ended.
+    #[param(value_type = Option<bool>)]
+    pub follow: bool,
 }
 
 /// Parameters of `GET /system/actors`.
@@ -233,6 +249,40 @@ impl EventQuery {
     }
 }
 
+impl OutputQuery {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Unreadable`] names every unknown, repeated or broken parameter.
+    pub fn read(pairs: Pairs) -> Result<Self, Unreadable> {
+        let mut params = Params::new(pairs);
+        let read = Self {
+            limit: params.limit(),
+            cursor: params.parse("cursor"),
+            follow: params.with("follow", read_bool).unwrap_or(false),
+        };
+        let is_one = !read.follow || read.limit.is_none();
+        params.review.require(is_one, "limit", "cannot stand beside follow: a stream has no pages");
+        params.finish().map(|()| read)
+    }
+
+    /// Items of a page.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.limit.unwrap_or(LIMIT_DEFAULT)
+    }
+
+    /// As they stand in a URL, not yet encoded.
+    #[must_use]
+    pub fn pairs(&self) -> Pairs {
+        pairs([
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("cursor", self.cursor.map(|place| place.to_string())),
+            ("follow", self.follow.then(|| "true".to_owned())),
+        ])
+    }
+}
+
 /// Refuses every parameter, for routes that know none.
 ///
 /// # Errors
@@ -250,6 +300,10 @@ fn read_cursor<T: std::str::FromStr>(text: &str) -> Result<T, &'static str> {
 
 fn read_seq(text: &str) -> Result<i64, &'static str> {
     text.parse().ok().filter(|seq| *seq >= 0).ok_or("must be a whole number that is not negative")
+}
+
+fn read_bool(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "must be true or false")
 }
 
 fn read_state(text: &str) -> Result<TaskState, &'static str> {

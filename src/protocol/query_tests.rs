@@ -37,6 +37,17 @@ fn what_a_client_writes_is_what_the_hive_reads() {
     let query = PageQuery { limit: None, cursor: Some("c".into()) };
     assert_eq!(PageQuery::read(query.pairs()), Ok(query.clone()));
     assert_eq!(query.limit(), 50);
+    let place = OutputPlace { attempt: 2, chunk: 17 };
+    let query = OutputQuery { limit: None, cursor: Some(place), follow: true };
+    assert_eq!(OutputQuery::read(query.pairs()), Ok(query));
+}
+
+#[test]
+fn output_is_followed_without_pages() {
+    assert!(OutputQuery::read(given("follow=true&cursor=1.2")).unwrap().follow);
+    assert!(!OutputQuery::read(given("follow=false&limit=5")).unwrap().follow);
+    assert_eq!(refused(OutputQuery::read(given("follow=true&limit=5")).unwrap_err()), ["limit"]);
+    assert_eq!(refused(OutputQuery::read(given("follow=yes&cursor=x")).unwrap_err()), ["cursor", "follow"]);
 }
 
 #[test]

@@ -90,9 +90,15 @@ fn explain<R: Request>(text: &str, first: &serde_json::Error, limits: &Limits) -
     }
     if found.violations.is_empty() {
         // Read into a tree the text is fine: a field stands twice, or it is nested too deep for a tree.
-        let message = without_place(&first.to_string());
-        let field = quoted(&message).unwrap_or_default().to_owned();
-        found.note(Violation { field, message });
+        let said = first.to_string();
+        if said.starts_with("duplicate field") {
+            let message = without_place(&said);
+            let field = quoted(&message).unwrap_or_default().to_owned();
+            found.note(Violation { field, message });
+        } else {
+            // Never word for word: what serde says of a wrong value repeats the value, which may be a secret.
+            found.note(Violation { field: String::new(), message: humane(&said) });
+        }
     }
     found.into_unreadable()
 }
@@ -159,8 +165,9 @@ fn take_out(rest: &mut Value, path: &Path) -> bool {
 
 /// serde's words for what it expected, in words for people.
 fn humane(said: &str) -> String {
+    let said = without_place(said);
     let Some((_, expected)) = said.rsplit_once(", expected ") else {
-        return without_place(said);
+        return said;
     };
     let expected = match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",

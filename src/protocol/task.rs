@@ -41,6 +41,8 @@ pub struct TaskView {
     pub failures: u32,
     /// How many failures make it a dead letter.
     pub attempts_max: u32,
+    /// How many attempts ended together with the hive that ran them; the third makes it a dead letter.
+    pub crashes: u32,
     /// What the holder of the present attempt last said.
     pub progress: Option<ProgressView>,
     /// Who holds it, or held it last; before the first attempt, who it is pinned to.

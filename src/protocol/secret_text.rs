@@ -1,0 +1,35 @@
+//! Values that are handed in and never shown: write-only on the wire.
+
+use domain::Secret;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A value of an environment. Requests carry it, answers never do, and debug output shows `***`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretText(Secret);
+
+impl SecretText {
+    /// Keeps a text secret.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Secret::new(text))
+    }
+
+    /// The domain's form.
+    #[must_use]
+    pub fn into_secret(self) -> Secret {
+        self.0
+    }
+}
+
+impl Serialize for SecretText {
+    /// For clients, which hand it in; no view has one.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.reveal())
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
