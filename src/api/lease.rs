@@ -19,7 +19,8 @@ use crate::views;
 /// `POST /api/v2/agents/{id}/lease`
 #[utoipa::path(post, path = "/api/v2/agents/{id}/lease", tag = "work", request_body = LeaseRequest,
     params(("id" = String, Path, description = "The agent")),
-    responses((status = 200, description = "Assignments; none when there was nothing in time", body = LeaseAnswer)))]
+    responses((status = 200, description = "Assignments; none when there was nothing in time", body = LeaseAnswer),
+              (status = 409, description = "`state_conflict`: the hive starts this agent's processes itself")))]
 pub(crate) async fn lease(
     hive: Hive,
     principal: Principal,

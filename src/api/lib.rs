@@ -16,11 +16,14 @@
 //!
 //! Invariant: request bodies are bounded, each and all together, before they are read.
 //!
+//! Invariant: what runs commands on this machine needs the admin role, and values of an environment leave it never:
+//! they are in no view, and no problem repeats them.
+//!
 //! Invariant: a lease whose client is gone before its answer is built was never accepted; the runtime hands it back.
 //!
 //! Reading order: [`state`], `server`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
-//! `views`; then the endpoints, `submit_task` and `lease` first; at last `health`, [`metrics`], `openapi`.
+//! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; at last `health`, [`metrics`], `openapi`.
 
 mod address;
 mod answer;
@@ -46,6 +49,7 @@ mod complete_leases;
 mod complete_task;
 mod drain_agent;
 mod fail_task;
+mod follow_output;
 mod health;
 mod heartbeat;
 mod lease;
@@ -58,9 +62,11 @@ mod list_output;
 mod list_queues;
 mod list_task_events;
 mod list_tasks;
+mod list_workspaces;
 mod patch_agent;
 mod patch_task;
 mod pause_queue;
+mod prune_workspaces;
 mod redrive;
 mod register_agent;
 mod remove_agent;

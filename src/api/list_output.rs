@@ -1,47 +1,39 @@
 //! `GET /tasks/{id}/output`: what the attempts wrote, piece by piece.
 
+use actix_web::HttpRequest;
 use domain::TaskId;
-use protocol::{OutputView, Page, PageQuery, query};
+use protocol::{OutputEnd, OutputQuery, OutputView, Page};
 
 use crate::answer::{self, Answer, ok};
+use crate::follow_output::follow;
 use crate::path::Named;
 use crate::principal::Principal;
-use crate::problem::Problem;
 use crate::query::Given;
 use crate::state::Hive;
 use crate::views;
 
 /// `GET /api/v2/tasks/{id}/output`
 #[utoipa::path(get, path = "/api/v2/tasks/{id}/output", tag = "tasks",
-    params(("id" = String, Path, description = "The task"), PageQuery),
-    responses((status = 200, description = "In the order in which it was written", body = Page<OutputView>)))]
-pub(crate) async fn list_output(hive: Hive, principal: Principal, id: Named<TaskId>, given: Given) -> Answer {
-    let asked = PageQuery::read(given.0)?;
-    let after = match &asked.cursor {
-        Some(cursor) => place(cursor).ok_or_else(|| Problem::invalid("cursor", query::BROKEN_CURSOR))?,
-        None => (0, 0),
-    };
-    let limit = asked.limit();
+    params(("id" = String, Path, description = "The task"), OutputQuery,
+           ("Last-Event-ID" = Option<String>, Header, description = "With `follow`: goes on after this event")),
+    responses((status = 200, description = "In the order in which it was written. With `follow=true` a stream: \
+        `event: output` with an id and an OutputView, a comment each 15 s, and `event: end` with an OutputEnd when the \
+        task has ended; a stream that ends without it may be taken up again",
+        content((Page<OutputView> = "application/json"), (OutputEnd = "text/event-stream")))))]
+pub(crate) async fn list_output(
+    hive: Hive,
+    principal: Principal,
+    http: HttpRequest,
+    id: Named<TaskId>,
+    given: Given,
+) -> Answer {
+    let asked = OutputQuery::read(given.0)?;
+    if asked.follow {
+        return follow(hive, &principal, &http, &id, asked.cursor).await;
+    }
+    let (place, limit) = (asked.cursor.unwrap_or_default(), asked.limit());
+    let after = (place.attempt, place.chunk);
     let found = hive.readers.output(principal.tenant(), id.0, after, limit.saturating_add(1)).await?;
     let chunks = found.ok_or_else(|| id.not_found())?.into_iter().map(views::output);
-    ok(&answer::page(chunks, limit, |view| format!("{}.{}", view.attempt, view.chunk), None))
-}
-
-/// Attempt and chunk of a cursor.
-fn place(cursor: &str) -> Option<(u32, u32)> {
-    let (attempt, chunk) = cursor.split_once('.')?;
-    Some((attempt.parse().ok()?, chunk.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_is_an_attempt_and_a_chunk() {
-        assert_eq!(place("2.17"), Some((2, 17)));
-        for bad in ["", "2", "2.", ".1", "2.x", "-1.1", "1.2.3"] {
-            assert_eq!(place(bad), None, "{bad}");
-        }
-    }
+    ok(&answer::page(chunks, limit, |view| view.place().to_string(), None))
 }

@@ -82,7 +82,7 @@ fn add_problems(path: &str, operation: &mut Operation) {
     add(true, "500", "`internal`: a bug of the hive");
     add(true, "503", "`overloaded`, `store_unavailable` or `not_ready`, with Retry-After");
     // What the handlers say of their own conflicts is a problem too.
-    for status in ["409", "429"] {
+    for status in ["403", "409", "429"] {
         if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
             *response = problem(&response.description);
         }

@@ -1,14 +1,14 @@
-//! `PATCH /agents/{id}`: another role, other capabilities, capacity or labels.
+//! `PATCH /agents/{id}`: another role, other capabilities, capacity or labels, and of a process another way to start it.
 
-use domain::{Agent, AgentId};
-use protocol::{AgentView, PatchAgent};
+use domain::{Agent, AgentId, AgentPatch, Link, NewAgent};
+use protocol::{AgentChangeAsked, AgentView, PatchAgent};
 use store::command::AgentEdit;
 use store::outcome::AgentChange;
 
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::path::Named;
-use crate::principal::Principal;
+use crate::principal::{Principal, RUNS_COMMANDS};
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -17,7 +17,8 @@ use crate::views;
 /// `PATCH /api/v2/agents/{id}`
 #[utoipa::path(patch, path = "/api/v2/agents/{id}", tag = "agents", request_body = PatchAgent,
     params(("id" = String, Path, description = "The agent")),
-    responses((status = 200, description = "As it stands now", body = AgentView)))]
+    responses((status = 200, description = "As it stands now", body = AgentView),
+              (status = 403, description = "`forbidden`: a process agent needs the admin role")))]
 pub(crate) async fn patch_agent(
     hive: Hive,
     principal: Principal,
@@ -25,9 +26,37 @@ pub(crate) async fn patch_agent(
     body: Body<Small>,
     _: NoQuery,
 ) -> Answer {
-    let patch = body.read::<PatchAgent>(&hive)?;
+    let asked = body.read::<PatchAgent>(&hive)?;
+    let present = hive.readers.agent(principal.tenant(), id.0).await?.ok_or_else(|| id.not_found())?;
+    let patch = whole(&hive, &principal, asked, present.asked)?;
     let agent = change(&hive, &principal, &id, AgentEdit::Patch(patch)).await?;
     ok(&views::agent(agent, &hive))
+}
+
+/// The patch with the whole link that follows from the present one. What is not named of it stays, the values of its
+/// environment included.
+fn whole(
+    hive: &Hive,
+    principal: &Principal,
+    asked: AgentChangeAsked,
+    present: NewAgent,
+) -> Result<AgentPatch, Problem> {
+    let AgentChangeAsked { patch, link: edit } = asked;
+    let present_link = match (present.link.clone(), edit) {
+        (Link::Worker, None) => return Ok(patch),
+        (Link::Worker, Some(_)) => {
+            return Err(Problem::invalid("link", "only changes of a process agent; this one is a worker"));
+        }
+        (Link::Process(link), edit) => (link, edit),
+    };
+    principal.require_admin(RUNS_COMMANDS)?;
+    let link = match present_link {
+        (_, None) => None,
+        (link, Some(edit)) => Some(Link::Process(Box::new(hive.runtime.edit_link(*link, edit)?))),
+    };
+    let capacity = patch.capacity.unwrap_or(present.capacity);
+    NewAgent { capacity, link: link.clone().unwrap_or(present.link), ..present }.review()?;
+    Ok(AgentPatch { link, ..patch })
 }
 
 /// Changes an agent in one way; answers how it stands now.

@@ -31,6 +31,8 @@ pub(crate) enum Problem {
     IdempotencyMismatch,
     #[error("a valid token is required, as `Authorization: Bearer …`")]
     Unauthorized,
+    #[error("{what}; that needs the role admin, and this token's is {role}")]
+    Forbidden { what: &'static str, role: &'static str },
     #[error("there is no {what} {name}")]
     NotFound { what: &'static str, name: String },
     #[error("there is no such route")]
@@ -41,6 +43,8 @@ pub(crate) enum Problem {
     StaleLease { attempt: u32 },
     #[error("a task that is {} cannot do that", .0.as_str())]
     StateConflict(TaskState),
+    #[error("the hive starts this agent's processes itself; only workers lease")]
+    NotAWorker,
     #[error("an agent is called {0} already")]
     NameTaken(String),
     #[error("the body may have at most {bytes_max} bytes")]
@@ -78,9 +82,10 @@ impl Problem {
             Self::InvalidValue(_) | Self::Refused { .. } => ProblemCode::InvalidValue,
             Self::IdempotencyMismatch => ProblemCode::IdempotencyMismatch,
             Self::Unauthorized => ProblemCode::Unauthorized,
+            Self::Forbidden { .. } => ProblemCode::Forbidden,
             Self::NotFound { .. } | Self::NoSuchRoute | Self::NoSuchMethod { .. } => ProblemCode::NotFound,
             Self::StaleLease { .. } => ProblemCode::StaleLease,
-            Self::StateConflict(_) => ProblemCode::StateConflict,
+            Self::StateConflict(_) | Self::NotAWorker => ProblemCode::StateConflict,
             Self::NameTaken(_) => ProblemCode::UniqueConflict,
             Self::PayloadTooLarge { .. } => ProblemCode::PayloadTooLarge,
             Self::QueueFull(_) => ProblemCode::QueueFull,
@@ -133,11 +138,13 @@ impl Problem {
             | Self::InvalidValue(_)
             | Self::IdempotencyMismatch
             | Self::Unauthorized
+            | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::NoSuchRoute
             | Self::NoSuchMethod { .. }
             | Self::StaleLease { .. }
             | Self::StateConflict(_)
+            | Self::NotAWorker
             | Self::NameTaken(_)
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
@@ -170,11 +177,13 @@ impl Problem {
             | Self::Refused { .. }
             | Self::IdempotencyMismatch
             | Self::Unauthorized
+            | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::NoSuchRoute
             | Self::NoSuchMethod { .. }
             | Self::StaleLease { .. }
             | Self::StateConflict(_)
+            | Self::NotAWorker
             | Self::NameTaken(_)
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
@@ -274,6 +283,8 @@ impl From<runtime::Error> for Problem {
             runtime::Error::Unavailable(cause) => Self::StoreUnavailable { cause },
             runtime::Error::Refused(cause) => Self::Refused { cause },
             runtime::Error::Crashed(cause) => Self::FateUnknown { cause },
+            runtime::Error::NotAWorker => Self::NotAWorker,
+            runtime::Error::Workspace(cause) => Self::Internal { cause },
             runtime::Error::Late => Self::FateUnknown { cause: error.to_string() },
         }
     }

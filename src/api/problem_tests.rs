@@ -19,11 +19,13 @@ fn every_problem_has_its_status_code_and_retry() {
         (Problem::Refused { cause: cause() }, 422, Code::InvalidValue, None),
         (Problem::IdempotencyMismatch, 422, Code::IdempotencyMismatch, None),
         (Problem::Unauthorized, 401, Code::Unauthorized, None),
+        (Problem::Forbidden { what: "this", role: "viewer" }, 403, Code::Forbidden, None),
         (Problem::not_found("task", TaskId::from_raw(1)), 404, Code::NotFound, None),
         (Problem::NoSuchRoute, 404, Code::NotFound, None),
         (Problem::NoSuchMethod { allowed: "GET" }, 405, Code::NotFound, None),
         (Problem::StaleLease { attempt: 1 }, 409, Code::StaleLease, None),
         (Problem::StateConflict(TaskState::Failed), 409, Code::StateConflict, None),
+        (Problem::NotAWorker, 409, Code::StateConflict, None),
         (Problem::NameTaken("a".into()), 409, Code::UniqueConflict, None),
         (Problem::PayloadTooLarge { bytes_max: 1 }, 413, Code::PayloadTooLarge, None),
         (Problem::QueueFull(cause()), 429, Code::QueueFull, Some("1")),
@@ -60,6 +62,8 @@ fn every_error_of_the_layers_below_has_its_code() {
         (runtime::Error::Refused(text()), Code::InvalidValue),
         (runtime::Error::Crashed(text()), Code::Overloaded),
         (runtime::Error::Late, Code::Overloaded),
+        (runtime::Error::NotAWorker, Code::StateConflict),
+        (runtime::Error::Workspace(text()), Code::Internal),
     ];
     for (error, code) in table {
         let problem = Problem::from(error);

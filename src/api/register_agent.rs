@@ -1,13 +1,14 @@
-//! `POST /agents`: an agent is registered.
+//! `POST /agents`: an agent is registered; one that is a process by an admin only, with its preset and program looked up.
 
 use actix_web::HttpRequest;
-use protocol::{AgentView, RegisterAgent};
+use domain::{Link, NewAgent};
+use protocol::{AgentAsked, AgentView, LinkAsked, RegisterAgent};
 use store::outcome::Registered;
 
 use crate::answer::{self, Answer};
 use crate::body::{Body, Small};
 use crate::idempotency;
-use crate::principal::Principal;
+use crate::principal::{Principal, RUNS_COMMANDS};
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -22,6 +23,7 @@ const ROUTE: &str = "POST /agents";
         (status = 201, description = "Registered, or registered before under the same key", body = AgentView,
          headers(("Location", description = "Where the agent is shown"),
                  ("Idempotent-Replayed", description = "`true` when it was registered before"))),
+        (status = 403, description = "`forbidden`: a process agent needs the admin role"),
         (status = 409, description = "`unique_conflict`: the name is taken")))]
 pub(crate) async fn register_agent(
     hive: Hive,
@@ -30,7 +32,7 @@ pub(crate) async fn register_agent(
     body: Body<Small>,
     _: NoQuery,
 ) -> Answer {
-    let asked = body.read::<RegisterAgent>(&hive)?;
+    let asked = found(&hive, &principal, body.read::<RegisterAgent>(&hive)?)?;
     let key = idempotency::key(&hive, &principal, &http, ROUTE, body.bytes())?;
     let name = asked.name.clone();
     match hive.runtime.register_agent(&principal.caller, asked, key).await? {
@@ -39,4 +41,18 @@ pub(crate) async fn register_agent(
         Registered::KeyMismatch => Err(Problem::IdempotencyMismatch),
         Registered::NameTaken => Err(Problem::NameTaken(name.to_string())),
     }
+}
+
+/// The agent with its link as it will be stored: preset and command put together, the program found.
+fn found(hive: &Hive, principal: &Principal, mut asked: AgentAsked) -> Result<NewAgent, Problem> {
+    let link = match std::mem::replace(&mut asked.link, LinkAsked::Worker) {
+        LinkAsked::Worker => Link::Worker,
+        LinkAsked::Process { preset, edit } => {
+            principal.require_admin(RUNS_COMMANDS)?;
+            Link::Process(Box::new(hive.runtime.resolve_link(preset.as_ref(), *edit)?))
+        }
+    };
+    let agent = asked.with_link(link);
+    agent.review()?;
+    Ok(agent)
 }

@@ -62,6 +62,8 @@ routes! {
     "/api/v2/agents/{id}/drain" allows "POST" { post drain_agent::drain_agent, }
     "/api/v2/agents/{id}/resume" allows "POST" { post resume_agent::resume_agent, }
     "/api/v2/agents/{id}/restart" allows "POST" { post restart_agent::restart_agent, }
+    "/api/v2/workspaces" allows "GET, HEAD" { get list_workspaces::list_workspaces, }
+    "/api/v2/workspaces/prune" allows "POST" { post prune_workspaces::prune_workspaces, }
     "/api/v2/queues" allows "GET, HEAD" { get list_queues::list_queues, }
     "/api/v2/queues/{name}" allows "GET, HEAD" { get show_queue::show_queue, }
     "/api/v2/queues/{name}/pause" allows "POST" { post pause_queue::pause_queue, }

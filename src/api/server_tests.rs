@@ -1,10 +1,16 @@
 //! The API as a client meets it: a real server on a free port, with a store of its own.
 
+#[path = "server_tests/process_agents.rs"]
+mod process_agents;
+#[path = "server_tests/streams.rs"]
+mod streams;
+
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use links::{LinkSettings, Links};
 use reqwest::{Client, Method, Response};
 use runtime::{Parts, Runtime, RuntimeSettings};
 use serde_json::{Value, json};
@@ -16,12 +22,15 @@ use super::*;
 use crate::state::{ApiSettings, SystemFacts};
 
 const TOKEN: &str = "secret";
+/// Of somebody who is no admin.
+const DEVELOPER_TOKEN: &str = "other";
 
 struct Hive {
     addr: SocketAddr,
     client: Client,
     runtime: Runtime,
-    _store: store::Store,
+    store: store::Store,
+    in_flight: crate::InFlight,
     _folder: tempfile::TempDir,
 }
 
@@ -30,7 +39,10 @@ impl Hive {
         let folder = tempfile::tempdir().unwrap();
         let store = store::open(&OpenOptions::new(folder.path())).unwrap();
         let (registry, metrics) = (Registry::new(), prometheus::Registry::new());
+        // no process is ever started here, so nothing ever guards one
+        let (data_dir, guard) = (folder.path().to_owned(), "/nowhere".into());
         let parts = Parts {
+            links: Links::open(LinkSettings { data_dir, guard, kill_grace_ms: 1_000 }).unwrap(),
             store: &store,
             node: 0,
             settings: RuntimeSettings::default(),
@@ -39,6 +51,7 @@ impl Hive {
             home: &Home::current("core").unwrap(),
         };
         let runtime = Runtime::start(parts).await.unwrap();
+        let in_flight = crate::InFlight::default();
         let state = ApiState {
             runtime: runtime.handle.clone(),
             readers: store.readers.clone(),
@@ -56,12 +69,15 @@ impl Hive {
                 epoch: store.epoch.clone(),
             },
             settings,
-            in_flight: crate::InFlight::default(),
+            in_flight: in_flight.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        drive(serve(listener, state).unwrap());
-        Self { addr, client: Client::new(), runtime, _store: store, _folder: folder }
+        let login =
+            |token: &str, name, role| Login { token_sha256: Sha256::digest(token).into(), name, role };
+        let logins = vec![login(TOKEN, ADMIN, Role::Admin), login(DEVELOPER_TOKEN, "dev", Role::Developer)];
+        drive(serve_to(listener, state, logins).unwrap());
+        Self { addr, client: Client::new(), runtime, store, in_flight, _folder: folder }
     }
 
     fn ask(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

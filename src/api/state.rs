@@ -14,6 +14,7 @@ use crate::body::Budget;
 use crate::health::Probe;
 use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
+use crate::principal::Login;
 
 /// Everything below that the endpoints use, handed in by the composition root.
 pub struct ApiState {
@@ -75,6 +76,10 @@ pub struct ApiSettings {
     pub bodies_in_flight_bytes_max: usize,
     /// How long an `Idempotency-Key` is kept.
     pub idempotency_ttl: Duration,
+    /// Most streams of output at a time; each waits for news and asks the store each second.
+    pub follows_max: usize,
+    /// How long a stream of output is silent at most: proxies close what is silent for a minute.
+    pub follow_beat: Duration,
 }
 
 impl Default for ApiSettings {
@@ -88,6 +93,8 @@ impl Default for ApiSettings {
             shutdown_timeout: Duration::from_secs(30),
             bodies_in_flight_bytes_max: 64 << 20,
             idempotency_ttl: Duration::from_secs(24 * 3_600),
+            follows_max: 256,
+            follow_beat: Duration::from_secs(15),
         }
     }
 }
@@ -98,6 +105,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) budget: Arc<Budget>,
     pub(crate) probe: Probe,
+    /// Whose token is whose.
+    pub(crate) logins: Vec<Login>,
 }
 
 /// How an endpoint sees the hive.

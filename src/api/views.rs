@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use domain::{Agent, AgentState, Labels, Name, TaskState, TenantId};
 use feed::{AgentFigures, StateCounts};
 use protocol::{
-    AgentView, AssignmentView, AttemptView, EventView, LinkView, OutputView, ProgressView, QueueView,
-    StateCountsView, TaskView,
+    AgentView, AssignmentView, AttemptView, EventView, OutputView, ProgressView, PrunedView, QueueView,
+    StateCountsView, TaskView, WorkspaceView,
 };
-use runtime::RuntimeHandle;
+use runtime::{Pruned, RuntimeHandle, WorkspaceRecord};
 use serde_json::value::RawValue;
 use store::outcome::ClaimedTask;
 use store::record::{AttemptRecord, EventRecord, OutputChunk, TaskRecord};
@@ -45,6 +45,7 @@ pub(crate) fn task(record: TaskRecord, runtime: &RuntimeHandle) -> TaskView {
         attempt: status.attempt,
         failures: status.failures,
         attempts_max: status.attempts_max,
+        crashes: status.crashes,
         progress: progress.map(|said| ProgressView {
             fraction: said.fraction,
             message: said.message,
@@ -95,6 +96,34 @@ pub(crate) fn attempt(record: AttemptRecord) -> AttemptView {
         outcome: record.outcome,
         error: record.error.map(Into::into),
         usage: record.usage.map(Into::into),
+        workspace: record.workspace.map(Into::into),
+    }
+}
+
+/// A worktree that is there.
+pub(crate) fn workspace(record: WorkspaceRecord) -> WorkspaceView {
+    WorkspaceView {
+        task_id: record.task,
+        attempt: record.attempt,
+        agent: record.agent.to_string(),
+        path: record.path,
+        repository: record.repository,
+        branch: record.branch,
+        base: record.base,
+        head: record.head,
+        files_changed: record.files_changed,
+        clean: record.is_clean,
+        in_use: record.is_in_use,
+        created_at: record.created_at,
+    }
+}
+
+/// What became of a worktree.
+pub(crate) fn pruned(pruned: Pruned) -> PrunedView {
+    PrunedView {
+        workspace: workspace(pruned.record),
+        removed: pruned.is_removed,
+        kept_because: pruned.kept_because.map(str::to_owned),
     }
 }
 
@@ -137,7 +166,7 @@ pub(crate) fn agent(agent: Agent, hive: &Hive) -> AgentView {
         capabilities: agent.asked.capabilities.iter().map(Name::to_string).collect(),
         capacity: agent.asked.capacity,
         labels: labels(agent.asked.labels),
-        link: LinkView { kind: agent.asked.link.as_str().to_owned() },
+        link: agent.asked.link.into(),
         working: figures.working,
         completed: figures.completed,
         failed: figures.failed,
