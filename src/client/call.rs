@@ -16,6 +16,8 @@ use crate::error::Error;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an ordinary answer may take; the hive itself answers within a second even when it is overloaded.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an answer that goes on may be silent: longer than any call waits, and a hive beats each 15 s.
+const SILENCE_MAX: Duration = Duration::from_secs(65);
 /// Longest part of an answer that is not a hive's which an error shows.
 const EXCERPT_CHARS: usize = 80;
 
@@ -33,14 +35,22 @@ pub(crate) struct Call<'a> {
     query: Pairs,
     body: Option<Vec<u8>>,
     idempotency_key: Option<&'a str>,
-    timeout: Duration,
+    last_event_id: Option<&'a str>,
+    timeout: Option<Duration>,
 }
 
 impl<'a> Call<'a> {
     /// Without query and body; `path` is cut into its segments, which are encoded one by one.
     pub(crate) const fn new(method: Method, path: &'a [&'a str]) -> Self {
-        let query = Pairs::new();
-        Self { method, path, query, body: None, idempotency_key: None, timeout: ANSWER_TIMEOUT }
+        Self {
+            method,
+            path,
+            query: Pairs::new(),
+            body: None,
+            idempotency_key: None,
+            last_event_id: None,
+            timeout: Some(ANSWER_TIMEOUT),
+        }
     }
 
     pub(crate) fn query(mut self, query: Pairs) -> Self {
@@ -64,7 +74,14 @@ impl<'a> Call<'a> {
 
     /// For calls that wait on purpose, on top of the ordinary time.
     pub(crate) fn waits(mut self, wait: Duration) -> Self {
-        self.timeout = ANSWER_TIMEOUT.saturating_add(wait);
+        self.timeout = Some(ANSWER_TIMEOUT.saturating_add(wait));
+        self
+    }
+
+    /// For an answer that goes on, after the event that came last.
+    pub(crate) const fn follows(mut self, last_event_id: Option<&'a str>) -> Self {
+        self.timeout = None;
+        self.last_event_id = last_event_id;
         self
     }
 }
@@ -98,6 +115,7 @@ impl Client {
             .default_headers(headers)
             .user_agent(concat!("agent-hive/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(SILENCE_MAX)
             // the token must not go anywhere but to the server that was named
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -122,15 +140,21 @@ impl Client {
 
     /// Sends a call under `root` and takes the answer as text.
     pub(crate) async fn fetch(&self, root: &str, call: Call<'_>) -> Result<(String, bool), Error> {
+        let response = self.send(root, call).await?;
+        let is_replayed = response.headers().contains_key("idempotent-replayed");
+        Ok((self.read(response).await?, is_replayed))
+    }
+
+    /// Sends a call under `root` and answers its head; what is no success is read to its end and is an error.
+    pub(crate) async fn send(&self, root: &str, call: Call<'_>) -> Result<Response, Error> {
         let request = self.request(root, call)?;
         let response = request.send().await.map_err(|error| self.lost(error))?;
-        let (status, headers) = (response.status(), response.headers());
-        let is_replayed = headers.contains_key("idempotent-replayed");
-        let retry_after = seconds(headers);
-        let text = self.read(response).await?;
+        let status = response.status();
         if status.is_success() {
-            return Ok((text, is_replayed));
+            return Ok(response);
         }
+        let retry_after = seconds(response.headers());
+        let text = self.read(response).await?;
         match serde_json::from_str::<ProblemDetails>(&text) {
             Ok(problem) => Err(Error::Problem { problem: Box::new(problem), retry_after }),
             Err(_) => Err(self.unexpected(format!("{status}, {:?}", excerpt(&text)))),
@@ -144,12 +168,18 @@ impl Client {
         url.path_segments_mut()
             .map_err(|()| Error::Unusable { what: self.base.to_string(), why: "it has no path" })?
             .extend(call.path);
-        let mut request = self.http.request(call.method, url).timeout(call.timeout);
+        let mut request = self.http.request(call.method, url);
+        if let Some(timeout) = call.timeout {
+            request = request.timeout(timeout);
+        }
         if !call.query.is_empty() {
             request = request.query(&call.query);
         }
         if let Some(body) = call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        if let Some(id) = call.last_event_id {
+            request = request.header("last-event-id", id);
         }
         if let Some(key) = call.idempotency_key {
             let broken = |_| Error::Unusable {
@@ -166,12 +196,12 @@ impl Client {
         String::from_utf8(bytes.into()).map_err(|_| self.unexpected("the answer is not text".into()))
     }
 
-    fn lost(&self, cause: reqwest::Error) -> Error {
+    pub(crate) fn lost(&self, cause: reqwest::Error) -> Error {
         let is_timeout = cause.is_timeout();
         Error::Unreachable { url: self.base_url().to_owned(), is_timeout, cause: cause.without_url() }
     }
 
-    fn unexpected(&self, what: String) -> Error {
+    pub(crate) fn unexpected(&self, what: String) -> Error {
         Error::Unexpected { url: self.base_url().to_owned(), what }
     }
 }

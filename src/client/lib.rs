@@ -8,10 +8,11 @@
 //!
 //! Invariant: nothing is repeated behind the caller's back; with an idempotency key a caller may repeat safely.
 //!
-//! Reading order: [`answer`], [`error`], `call` (how one request is made), then the routes by noun.
+//! Reading order: [`answer`], [`error`], `call` (how one request is made), then the routes by noun; [`follow`] (answers that go on).
 
 pub mod answer;
 pub mod error;
+pub mod follow;
 
 mod agents;
 mod call;
@@ -19,7 +20,9 @@ mod queues;
 mod reports;
 mod system;
 mod tasks;
+mod workspaces;
 
 pub use answer::Answer;
 pub use call::Client;
 pub use error::Error;
+pub use follow::{Follow, Followed};

@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 
-use protocol::query::{PageQuery, TaskQuery};
+use protocol::output_stream::OutputPlace;
+use protocol::query::{OutputQuery, PageQuery, TaskQuery};
 use protocol::{
     AttemptView, CancelTask, EventView, Items, OutputView, Page, PatchTask, Redrive, RedrivenItem,
     SubmitTask, TaskView,
@@ -12,6 +13,7 @@ use reqwest::Method;
 use crate::answer::Answer;
 use crate::call::{Call, Client};
 use crate::error::Error;
+use crate::follow::Follow;
 
 impl Client {
     /// `POST /tasks`. With an idempotency key it may be repeated after [`Error::Unreachable`].
@@ -72,6 +74,20 @@ impl Client {
         query: &PageQuery,
     ) -> Result<Answer<Page<OutputView>>, Error> {
         self.call(Call::new(Method::GET, &["tasks", &id.to_string(), "output"]).query(query.pairs())).await
+    }
+
+    /// `GET /tasks/{id}/output?follow=true`: what is written, as it is written, after this place of an earlier stream
+    /// or from the beginning.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn follow_output(&self, id: impl Display, after: Option<OutputPlace>) -> Result<Follow, Error> {
+        let id = id.to_string();
+        let path = ["tasks", &id, "output"];
+        let after = after.map(|place| place.to_string());
+        let query = OutputQuery { follow: true, ..OutputQuery::default() };
+        let call = Call::new(Method::GET, &path).query(query.pairs()).follows(after.as_deref());
+        Ok(Follow::new(self.clone(), self.send("/api/v2", call).await?))
     }
 
     /// `POST /tasks/{id}/cancel`.
