@@ -7,7 +7,7 @@
 //!
 //! The guard is the hive's own program, started a second time. Its standard input is the control socket; standard output
 //! and error are the pipes that the command writes to and the hive reads. It has one thread and waits in one place
-//! ([`watch`]), for a word of the hive, the command's end or the next count.
+//! (`watch`), for a word of the hive, the command's end or the next count.
 //!
 //! The second stage is the same program again: what must hold for the command and not for the guard (limits, session,
 //! niceness, death with its parent) is set by the process itself, and then it becomes the command.
@@ -17,12 +17,12 @@
 //!
 //! Invariant: when the control socket closes, everything is killed at once, however the hive ended.
 //!
-//! Invariant: the record ([`record`]) is complete before the command runs, and goes when nothing runs.
+//! Invariant: the record (`record`) is complete before the command runs, and goes when nothing runs.
 //!
 //! What can get away: whatever asks a service outside of the tree to run it (`systemd-run`, `at`, a container engine), and
 //! what the hive's user may not signal (`sudo`).
 //!
-//! Reading order: [`words`], [`watch`], [`launch`], [`second_stage`]; [`tally`], [`tree`], [`record`].
+//! Reading order: `words`, `watch`, `launch`, `second_stage`; `tally`, `tree`, `record`.
 
 mod launch;
 pub(crate) mod record;
@@ -40,6 +40,11 @@ use launch::launch;
 use tree::Identity;
 use watch::Watch;
 use words::{Line, Spec};
+
+/// The word on the command line that starts a guard.
+pub const WORD: &str = "exec-guard";
+/// The word behind it that starts the second stage.
+pub const SECOND_STAGE: &str = "--second-stage";
 
 /// Why a guard or its second stage could not begin.
 #[derive(Debug, thiserror::Error)]

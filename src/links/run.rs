@@ -7,7 +7,7 @@
 //! Everything here happens on an I/O runtime of its own, which no actor can hold up and which a restart of an actor leaves
 //! alone.
 //!
-//! Reading order: [`attend`], [`plan`], [`prompt`], [`program`], [`guarded`], [`pour`], [`verdict`].
+//! Reading order: `attend`, `plan`, `prompt`, `program`, `guarded`, `pour`, `verdict`.
 
 mod attend;
 mod guarded;

@@ -21,8 +21,6 @@ pub(super) struct Launched {
     pub(super) main: Identity,
     /// Readable when it has ended.
     pub(super) exit: OwnedFd,
-    /// What the kernel counts as its memory without its doing.
-    pub(super) floor_bytes: u64,
 }
 
 /// Starts the command of a spec. A failure is a sentence for people; the second stage may still be there then.
@@ -31,7 +29,7 @@ pub(super) fn launch(spec: &Spec, guard: Option<Identity>) -> Result<Launched, S
     // The file may have been replaced since the start; this name still means the program that runs.
     let child = Command::new("/proc/self/exe")
         .arg0("hive")
-        .args(["exec-guard", "--second-stage"])
+        .args([super::WORD, super::SECOND_STAGE])
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .spawn()
@@ -47,16 +45,16 @@ pub(super) fn launch(spec: &Spec, guard: Option<Identity>) -> Result<Launched, S
     ours.set_read_timeout(Some(LAUNCH_TIMEOUT)).map_err(says("no socket"))?;
     let mut line = Line::new(ours);
     line.say(&spec.order).map_err(says("the second stage takes no order"))?;
-    let floor_bytes = match line.hear::<Stage>().map_err(says("the second stage says nothing"))? {
-        Some(Stage::Ready { rss_bytes }) => rss_bytes,
+    match line.hear::<Stage>().map_err(says("the second stage says nothing"))? {
+        Some(Stage::Ready) => {}
         Some(Stage::Failed { message }) => return Err(message),
         None => return Err("the second stage ended before it was ready".to_owned()),
-    };
+    }
     // The socket closes when the command takes over; before that only a failure is told.
     match line.hear::<Stage>() {
-        Ok(None) => Ok(Launched { main, exit, floor_bytes }),
+        Ok(None) => Ok(Launched { main, exit }),
         Ok(Some(Stage::Failed { message })) => Err(message),
-        Ok(Some(Stage::Ready { .. })) => Err("the second stage does not begin".to_owned()),
+        Ok(Some(Stage::Ready)) => Err("the second stage does not begin".to_owned()),
         Err(error) => {
             main.signal(Signal::KILL);
             Err(says("it does not begin")(error))

@@ -13,8 +13,8 @@ use rustix::process::{
     Resource, Rlimit, Signal, getppid, getrlimit, nice, set_parent_process_death_signal, setrlimit, setsid,
 };
 
+use super::Error;
 use super::words::{Line, Order, Stage};
-use super::{Error, tally};
 
 /// How much the command steps back behind the hive when both want the processor.
 const NICENESS: i32 = 5;
@@ -46,8 +46,7 @@ fn become_command(order: &Order, line: &Line) -> String {
         Ok(input) => input,
         Err(message) => return message,
     };
-    let ready = Stage::Ready { rss_bytes: tally::own_peak_bytes() };
-    if let Err(error) = line.say(&ready) {
+    if let Err(error) = line.say(&Stage::Ready) {
         return format!("the guard has gone: {error}");
     }
     let mut command = Command::new(&order.program);

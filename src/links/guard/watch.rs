@@ -56,7 +56,7 @@ impl Watch {
             limits: spec.order.limits,
             kill_grace: Duration::from_millis(spec.kill_grace_ms),
             timeout_at: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-            tally: Tally::new(0),
+            tally: Tally::default(),
             exit: None,
             ending: None,
         }
@@ -64,7 +64,6 @@ impl Watch {
 
     /// Watches the command until nothing of the attempt is left.
     pub(super) fn until_ended(&mut self, launched: &Launched) -> Ended {
-        self.tally = Tally::new(launched.floor_bytes);
         // if the hive has gone, the loop sees it
         let _ = self.control.say(&Told::Started { pid: launched.main.pid });
         let how = self.watch(launched);
@@ -231,7 +230,7 @@ impl Watch {
             thread::sleep(DYING_BEAT);
         }
         self.tally.close();
-        let Tally { cpu_ms, peak_rss_bytes, .. } = self.tally;
+        let Tally { cpu_ms, peak_rss_bytes } = self.tally;
         Ended { how, cpu_ms, peak_rss_bytes, left_count }
     }
 }

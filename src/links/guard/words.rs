@@ -49,10 +49,7 @@ pub(crate) struct Order {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Stage {
     /// It is about to become the command.
-    Ready {
-        /// Its own highest resident memory so far, which the kernel goes on counting as the command's.
-        rss_bytes: u64,
-    },
+    Ready,
     /// It cannot become the command.
     Failed {
         /// Why, for people.

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::attempt::Why;
+use crate::guard;
 use crate::guard::words::{END, Ended, Spec, Told, spoken};
 
 /// How long a guard may take beyond what it was given before it counts as broken.
@@ -52,7 +53,7 @@ pub(super) fn start(program: &Path) -> io::Result<(Guarded, Pipes)> {
     let mut command = Command::new(program);
     command
         .arg0("hive")
-        .arg("exec-guard")
+        .arg(guard::WORD)
         // neither guard nor command have any use for the hive's settings and token
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -104,7 +104,7 @@ impl RuntimeHandle {
 
     /// How many processes run now.
     #[must_use]
-    pub fn process_count(&self) -> usize {
+    pub fn running_processes(&self) -> usize {
         self.shared.processes.get()
     }
 
@@ -114,7 +114,7 @@ impl RuntimeHandle {
         end_for_drain(self.shared.board.actors());
         let patience = Duration::from_millis(self.shared.settings.kill_grace_ms) + END_SLACK;
         let until = tokio::time::Instant::now() + patience;
-        while self.process_count() > 0 && tokio::time::Instant::now() < until {
+        while self.running_processes() > 0 && tokio::time::Instant::now() < until {
             tokio::time::sleep(LOOK).await;
         }
     }
