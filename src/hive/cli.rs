@@ -15,15 +15,22 @@ mod completions;
 mod config;
 mod config_check;
 mod config_show;
+mod demo;
+mod env_file;
 mod events;
+mod exec_guard;
 mod help;
 mod input;
+mod link_words;
+mod output_follow;
+mod process_flags;
 mod queue;
 mod queue_list;
 mod queue_pause;
 mod queue_resume;
 mod screen;
 mod serve;
+mod size;
 mod system;
 mod table;
 mod task;
@@ -37,6 +44,9 @@ mod task_wait;
 #[cfg(test)]
 mod tests;
 mod words;
+mod workspace;
+mod workspace_list;
+mod workspace_prune;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +59,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::settings::Flags;
 pub use screen::Screen;
+pub(crate) use table::{Facts, Table, Tone, number, text, toned};
 pub use words::counted;
 
 /// Runs the hive, a durable home for teams of AI agents, and talks to it.
@@ -111,12 +122,17 @@ pub struct ServeFlags {
 enum Command {
     /// Serve the hive (also without any command)
     Serve(ServeFlags),
+    /// See a hive work: agents, tasks, a few crashes, and proof that all results are right
+    Demo(demo::Demo),
     /// Submit tasks and follow them
     #[command(subcommand)]
     Task(task::Task),
     /// Register the agents that do the work, and see how they do
     #[command(subcommand)]
     Agent(agent::Agent),
+    /// See and clean up the worktrees that agents left
+    #[command(subcommand)]
+    Workspace(workspace::Workspace),
     /// See, pause and resume queues
     #[command(subcommand)]
     Queue(queue::Queue),
@@ -150,6 +166,10 @@ impl ServeFlags {
 /// The program: reads the command line, runs the command, tells how it ended.
 #[must_use]
 pub fn run() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(ended) = exec_guard::run(&words) {
+        return ended.unwrap_or_else(|failure| tell(&failure)).into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => {
@@ -174,10 +194,12 @@ impl Cli {
                 Err(Failure::usage("--bind and --config go with serving")
                     .hint("write them after `hive serve`"))
             }
+            Some(Command::Demo(command)) => command.run(&common),
             Some(Command::Config(command)) => command.run(&common),
             Some(Command::Completions(command)) => command.run(),
             Some(Command::Task(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Agent(command)) => talk(common, async |context| command.run(context).await),
+            Some(Command::Workspace(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Queue(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Events(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::System(command)) => talk(common, async |context| command.run(context).await),

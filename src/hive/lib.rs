@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   main --> cli::run --serve--> settings + telemetry --> serve::start --> until_stopped
+//!                     --demo--> a hive as a child, spoken to as by any client
 //!                     --the rest--> connection (finds server and token) --> client --> screen
 //! ```
 //!
@@ -9,13 +10,14 @@
 //!
 //! Invariant: the token is shown nowhere: not in logs, banners, errors or the flags of a process.
 //!
-//! Reading order: [`cli`], [`settings`], [`serve`]; [`connection`], [`failure`], [`exit`]; then the small ones:
+//! Reading order: [`cli`], [`settings`], [`serve`]; [`demo`]; [`connection`], [`failure`], [`exit`]; then the small ones:
 //! [`admin_token`], [`data_folder`], [`server_file`], [`span`], [`telemetry`].
 
 pub mod admin_token;
 pub mod cli;
 pub mod connection;
 pub mod data_folder;
+pub mod demo;
 pub mod exit;
 pub mod failure;
 pub mod serve;

@@ -16,12 +16,14 @@ mod store_opening;
 mod until_stopped;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_rt::Arbiter;
 use actix_web::dev::ServerHandle;
 use api::{ApiSettings, ApiState, InFlight, SystemFacts};
 use feed::FeedHandle;
+use links::{LinkSettings, Links};
 use runtime::{Parts, Runtime, RuntimeHandle, RuntimeSettings};
 use sha2::{Digest, Sha256};
 use store::Store;
@@ -37,7 +39,7 @@ use crate::settings::Settings;
 pub use banner::Banner;
 pub use until_stopped::until_stopped;
 
-/// How often a stop looks whether requests are still under way.
+/// How often a stop looks whether requests or processes are still under way.
 const ANSWERED_LOOK: Duration = Duration::from_millis(20);
 /// This node's number; there is one node.
 const NODE: u16 = 0;
@@ -73,6 +75,15 @@ pub struct Running {
 /// # Errors
 /// A [`Failure`] that says in a sentence what stands in the way.
 pub async fn start(settings: Settings) -> Result<Running, Failure> {
+    // this program as it runs, also when its file has been replaced meanwhile
+    start_guarded_by(settings, PathBuf::from("/proc/self/exe")).await
+}
+
+/// As [`start`], with the program that guards processes, which understands `exec-guard`.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_guarded_by(settings: Settings, guard: PathBuf) -> Result<Running, Failure> {
     let listener = entrance::bind(&settings)?;
     let addr = listener.local_addr().map_err(|error| Failure::surroundings(&error))?;
     let folder = DataFolder::prepare(&settings.store.data_dir)
@@ -84,6 +95,7 @@ pub async fn start(settings: Settings) -> Result<Running, Failure> {
     let registry = Registry::new();
     let metrics = prometheus::Registry::new();
     store.metrics.register(&metrics).map_err(|error| internal(&error))?;
+    let links = open_links(&settings, &folder, guard)?;
     // the actors have a thread to themselves: neither signals nor accepted connections wait for them
     let core_arbiter = Arbiter::new();
     let parts = Parts {
@@ -92,6 +104,7 @@ pub async fn start(settings: Settings) -> Result<Running, Failure> {
         settings: runtime_settings(&settings),
         registry: &registry,
         metrics: &metrics,
+        links,
         home: &Home::new("core", &core_arbiter.handle()),
     };
     let core = match Runtime::start(parts).await {
@@ -161,10 +174,11 @@ impl Running {
         Failure::new(Exit::Internal, text)
     }
 
-    /// Ends in order: not ready, no new work, requests under way (bounded), actors, the writer last.
+    /// Ends in order: not ready, no new work, requests and processes under way (bounded), actors, the writer last.
     pub async fn shutdown(self) -> ShutdownReport {
         self.runtime.begin_drain();
-        self.until_answered().await;
+        self.until_done().await;
+        self.runtime.end_all_processes().await;
         drop(self.announced);
         // What is still open has had its time.
         self.server.stop(self.in_flight.count() == 0).await;
@@ -176,11 +190,12 @@ impl Running {
         report
     }
 
-    /// Waits until no request is under way, at most the drain timeout. Meanwhile the port stays open and says 503, so
-    /// that whoever asks for readiness hears of the drain.
-    async fn until_answered(&self) {
+    /// Waits until no request is under way and no process runs, at most the drain timeout. Meanwhile the port stays open
+    /// and says 503, so that whoever asks for readiness hears of the drain.
+    async fn until_done(&self) {
         let until = tokio::time::Instant::now() + self.settings.drain_timeout;
-        while self.in_flight.count() > 0 && tokio::time::Instant::now() < until {
+        let is_busy = || self.in_flight.count() > 0 || self.runtime.running_processes() > 0;
+        while is_busy() && tokio::time::Instant::now() < until {
             tokio::time::sleep(ANSWERED_LOOK).await;
         }
     }
@@ -197,6 +212,12 @@ impl Running {
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
+}
+
+fn open_links(settings: &Settings, folder: &DataFolder, guard: PathBuf) -> Result<Links, Failure> {
+    let kill_grace_ms = settings.agents.kill_grace_ms;
+    let links = LinkSettings { data_dir: folder.path.clone(), guard, kill_grace_ms };
+    Links::open(links).map_err(|error| internal(&error))
 }
 
 fn facts(store: &Store, folder: &DataFolder) -> SystemFacts {
@@ -217,6 +238,7 @@ fn runtime_settings(settings: &Settings) -> RuntimeSettings {
         retention_ms: u64::try_from(settings.retention_tasks.as_millis()).unwrap_or(u64::MAX),
         offline_after_ms: settings.agents.offline_after_ms,
         stalled_after_ms: settings.agents.stalled_after_ms,
+        kill_grace_ms: settings.agents.kill_grace_ms,
         limits: settings.limits,
     }
 }

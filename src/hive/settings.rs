@@ -37,7 +37,7 @@ pub struct Settings {
     pub retention_tasks: Duration,
     /// When an agent counts as offline or stalled.
     pub agents: AgentSettings,
-    /// How long a stop waits for requests in flight.
+    /// How long a stop waits for requests and processes in flight.
     pub drain_timeout: Duration,
     /// What is logged, and how.
     pub log: LogSettings,
@@ -78,13 +78,15 @@ pub struct LeaseSettings {
     pub cancel_grace_ms: u64,
 }
 
-/// When an agent counts as offline or stalled.
+/// When an agent counts as offline or stalled, and how long its process has to end.
 #[derive(Debug, Clone, Copy)]
 pub struct AgentSettings {
     /// Without a sign of life.
     pub offline_after_ms: u64,
     /// With signs of life but no progress.
     pub stalled_after_ms: u64,
+    /// How long an agent's process has from SIGTERM to SIGKILL.
+    pub kill_grace_ms: u64,
 }
 
 /// What is logged, and how.
@@ -173,6 +175,7 @@ impl Settings {
         let agents = AgentSettings {
             offline_after_ms: r.whole("agents.offline_after_ms", SECOND_MS..=DAY_MS),
             stalled_after_ms: r.whole("agents.stalled_after_ms", SECOND_MS..=30 * DAY_MS),
+            kill_grace_ms: r.whole("agents.kill_grace_ms", 0..=600 * SECOND_MS),
         };
         let drain_timeout = Duration::from_secs(r.whole("drain.timeout_s", 0..=600));
         let log =

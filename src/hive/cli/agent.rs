@@ -16,7 +16,7 @@ use crate::failure::Failure;
 #[derive(Debug, Subcommand)]
 pub enum Agent {
     /// Register an agent; prints its id
-    Add(AgentAdd),
+    Add(Box<AgentAdd>),
     /// List agents
     List(AgentList),
     /// Show one agent

@@ -1,15 +1,16 @@
-//! `hive agent add`: registers an agent.
+//! `hive agent add`: registers an agent: a worker, or a command that the hive starts for each task.
 
 use clap::Args;
-use protocol::RegisterAgent;
+use protocol::{AgentView, LinkView, RegisterAgent};
 
-use super::{Context, input};
+use super::process_flags::ProcessFlags;
+use super::{Context, input, link_words};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// The flags.
 #[derive(Debug, Args)]
-#[command(after_help = super::help::AGENT_ADD)]
+#[command(after_help = super::help::agent_add())]
 pub struct AgentAdd {
     /// What people call it: a-z 0-9 . _ -
     name: String,
@@ -25,6 +26,8 @@ pub struct AgentAdd {
     /// Label for people; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = input::label)]
     label: Vec<(String, String)>,
+    #[command(flatten)]
+    process: ProcessFlags,
 }
 
 impl AgentAdd {
@@ -35,20 +38,34 @@ impl AgentAdd {
             capabilities: self.capabilities,
             capacity: self.capacity,
             labels: input::labels(self.label)?,
-            link: None,
+            link: self.process.link()?,
         };
         let agent = context.client.register_agent(&asked, None).await?;
         if context.screen.is_json() {
             context.screen.line(agent.text())?;
         } else {
             context.screen.line(&agent.id.to_string())?;
-            let url = context.client.base_url();
-            let note = format!(
-                "{} is registered; it asks for work at POST {url}/api/v2/agents/{}/lease",
-                agent.name, agent.id
-            );
+            let note = what_now(&agent, context.client.base_url());
             context.screen.note(&note);
         }
         Ok(Exit::Fine)
+    }
+}
+
+fn what_now(agent: &AgentView, url: &str) -> String {
+    match &agent.link {
+        LinkView::Worker => {
+            format!(
+                "{} is registered; it asks for work at POST {url}/api/v2/agents/{}/lease",
+                agent.name, agent.id
+            )
+        }
+        LinkView::Process(link) => {
+            format!(
+                "{} is registered; for each task the hive starts: {}",
+                agent.name,
+                link_words::command(link)
+            )
+        }
     }
 }

@@ -9,7 +9,7 @@ pub const ABOUT: &str = "A home for your AI agents: give it tasks, it sees them 
 pub const AFTER: &str = "\
 First steps:
   hive                                    serve; everything lives in ./hive-data
-  hive agent add ada --capabilities rust  tell the hive who works for you
+  hive agent add ada -- cat               tell the hive who works for you: any command, or a preset
   hive task submit \"Say hello\" --wait     hand in a task, get its result
   hive task list                          see what is going on
 
@@ -23,7 +23,7 @@ pub fn after_long() -> String {
 const AFTER_LONG_HEAD: &str = "\
 First steps:
   hive                                    serve; everything lives in ./hive-data
-  hive agent add ada --capabilities rust  tell the hive who works for you
+  hive agent add ada -- cat               tell the hive who works for you: any command, or a preset
   hive task submit \"Say hello\" --wait     hand in a task, get its result
   hive task list                          see what is going on";
 
@@ -50,8 +50,51 @@ pub const WAIT: &str = "\
 Prints the result of each task, one line a task when there are several (null where there is none).
 Ends with 0 when all completed, 1 when one failed or was canceled, 7 when the time was over.";
 
-/// Under `hive agent add`.
-pub const AGENT_ADD: &str = "\
+/// Under `hive task output`.
+pub const OUTPUT: &str = "\
+With --follow it prints what the attempts write as they write it, from the latest one on, and ends with 0 when the
+task has ended, however it ended.";
+
+/// Under `hive agent add`, with the presets that this program has.
+pub fn agent_add() -> String {
+    // the presets are part of the program and a test reads them; without them the help is still a help
+    let presets = links::Presets::embedded().map(|presets| list(&presets)).unwrap_or_default();
+    format!("{AGENT_ADD_HEAD}\n\nPresets:\n{presets}\n{AGENT_ADD_TAIL}")
+}
+
+fn list(presets: &links::Presets) -> String {
+    presets.all().map(|preset| entry(preset.name.as_str(), &preset.about)).collect()
+}
+
+/// A name, and beside it what there is to say, in lines that fit.
+fn entry(name: &str, about: &str) -> String {
+    let mut text = format!("  {name:<ENTRY_INDENT$}");
+    let mut column = 0;
+    for word in about.split_whitespace() {
+        if column > 0 && column + word.len() >= ENTRY_WIDTH {
+            text = format!("{text}\n  {:<ENTRY_INDENT$}", "");
+            column = 0;
+        }
+        let gap = if column > 0 { " " } else { "" };
+        text = format!("{text}{gap}{word}");
+        column += gap.len() + word.len();
+    }
+    text + "\n"
+}
+
+/// Columns of the names in a list.
+const ENTRY_INDENT: usize = 13;
+/// Columns of what stands beside them.
+const ENTRY_WIDTH: usize = 80;
+
+const AGENT_ADD_HEAD: &str = "\
+Without a preset and without a command it is a worker: a program of yours that asks for work by HTTP.";
+
+const AGENT_ADD_TAIL: &str = "\
 Examples:
-  hive agent add ada --capabilities rust,docker --capacity 4
-  hive agent add --role reviewer bob --label team=blue";
+  hive agent add ada --preset claude-code --repository . --inherit-env ANTHROPIC_API_KEY
+  hive agent add bob --capacity 4 --result json-last -- python3 /opt/agents/bob.py
+  hive agent add eve --env-file eve.env --memory 2G -- sh -c 'tr a-z A-Z'
+  hive agent add wim --role reviewer --capabilities rust,docker --label team=blue
+
+The hive runs the command as its own user. It is not a sandbox: give agents commands that you trust.";

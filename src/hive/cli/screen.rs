@@ -77,6 +77,12 @@ impl Screen {
         self.raw(&shown)
     }
 
+    /// A table as it would be written.
+    #[must_use]
+    pub fn rendered(&self, table: &Table) -> String {
+        table.render(self.look)
+    }
+
     /// Writes facts.
     ///
     /// # Errors
@@ -103,7 +109,7 @@ impl Screen {
         }
     }
 
-    /// Writes out what is buffered.
+    /// Writes out what is buffered, at the end or where somebody reads along.
     ///
     /// # Errors
     /// What the system says.

@@ -58,7 +58,7 @@ pub fn state(word: &str) -> Field {
         "completed" | "idle" | "succeeded" | "serving" => Tone::Good,
         "working" => Tone::Busy,
         "scheduled" | "draining" | "stalled" | "paused" | "interrupted" | "starting" => Tone::Warn,
-        "failed" | "offline" | "timed_out" | "lease_lost" => Tone::Bad,
+        "failed" | "offline" | "timed_out" | "lease_lost" | "crashed" => Tone::Bad,
         "canceled" => Tone::Dim,
         _ => Tone::Plain,
     };
@@ -92,6 +92,11 @@ impl Table {
     /// Adds a row.
     pub fn row(&mut self, fields: impl IntoIterator<Item = Field>) {
         self.rows.push(fields.into_iter().collect());
+    }
+
+    /// Whether it has no rows.
+    pub const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// As text, ending with a line break.

@@ -28,7 +28,7 @@ pub enum Task {
     Cancel(TaskCancel),
     /// Put a failed task back into its queue
     Retry(TaskRetry),
-    /// Print what an attempt wrote
+    /// Print what an attempt wrote, or follow it while it is written
     Output(TaskOutput),
 }
 

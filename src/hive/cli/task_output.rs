@@ -1,4 +1,4 @@
-//! `hive task output`: what an attempt wrote.
+//! `hive task output`: what an attempt wrote, or what the attempts write, as they write it.
 
 use clap::Args;
 use domain::TaskId;
@@ -6,11 +6,13 @@ use protocol::page::LIMIT_MAX;
 use protocol::query::PageQuery;
 
 use super::Context;
+use super::output_follow::follow;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// The flags.
 #[derive(Debug, Args)]
+#[command(after_help = super::help::OUTPUT)]
 pub struct TaskOutput {
     /// The task
     #[arg(value_name = "ID")]
@@ -18,10 +20,16 @@ pub struct TaskOutput {
     /// Of this attempt [default: the latest]
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
+    /// Print it as it comes, until the task has ended
+    #[arg(long, short, conflicts_with = "attempt")]
+    follow: bool,
 }
 
 impl TaskOutput {
     pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
+        if self.follow {
+            return follow(context, self.id).await;
+        }
         let attempt = match self.attempt {
             Some(attempt) => attempt,
             None => context.client.task(self.id).await?.attempt,

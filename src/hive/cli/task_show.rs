@@ -4,12 +4,12 @@ use clap::Args;
 use domain::TaskId;
 use protocol::page::LIMIT_MAX;
 use protocol::query::PageQuery;
-use protocol::{AttemptView, TaskView};
+use protocol::{AttemptView, TaskView, UsageView};
 
 use super::Context;
 use super::screen::Screen;
 use super::table::{Facts, Table, nothing, number, state, text};
-use super::words::{count, one_line};
+use super::words::{count, counted, one_line};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -38,9 +38,15 @@ impl TaskShow {
             }
         }
         if !attempts.items.is_empty() {
-            let table = attempts_table(&attempts.items, screen);
-            screen.line("")?;
-            screen.table(&table)?;
+            let tables = [
+                attempts_table(&attempts.items, screen),
+                usage_table(&attempts.items),
+                workspace_table(&attempts.items),
+            ];
+            for table in tables.iter().filter(|table| !table.is_empty()) {
+                screen.line("")?;
+                screen.table(table)?;
+            }
         }
         Ok(Exit::Fine)
     }
@@ -63,6 +69,8 @@ fn facts(task: &TaskView, screen: &Screen) -> Facts {
     facts.add_some("labels", (!labels.is_empty()).then(|| text(labels.join(", "))));
     facts.add("attempt", number(u64::from(task.attempt)));
     facts.add("failures", text(format!("{} of {}", task.failures, task.attempts_max)));
+    let crashes = (task.crashes > 0).then(|| counted(u64::from(task.crashes), "attempt"));
+    facts.add_some("crashes", crashes.map(|tries| text(format!("{tries} ended with the hive"))));
     facts.add_some("agent", task.agent_id.map(|id| text(id.to_string())));
     facts.add_some(
         "progress",
@@ -81,14 +89,13 @@ fn facts(task: &TaskView, screen: &Screen) -> Facts {
         "error",
         task.error.as_ref().map(|error| text(format!("{}: {}", error.kind, error.message))),
     );
-    facts.add_some("usage", usage(task).map(text));
+    facts.add_some("usage", task.usage.as_ref().and_then(usage).map(text));
     facts.add("created by", text(&task.created_by));
     facts.add("correlation", text(&task.correlation_id));
     facts
 }
 
-fn usage(task: &TaskView) -> Option<String> {
-    let usage = task.usage.as_ref()?;
+fn usage(usage: &UsageView) -> Option<String> {
     let counted = |number: Option<u64>, what: &str| number.map(|number| format!("{} {what}", count(number)));
     let parts = [
         counted(usage.input_tokens, "tokens in"),
@@ -112,6 +119,35 @@ fn attempts_table(attempts: &[AttemptView], screen: &Screen) -> Table {
             screen.moment(attempt.started_at),
             attempt.ended_at.map_or_else(nothing, |at| screen.moment(at)),
             error.map_or_else(nothing, |error| text(one_line(&format!("{}: {}", error.kind, error.message)))),
+        ]);
+    }
+    table
+}
+
+/// What each attempt cost that says so.
+fn usage_table(attempts: &[AttemptView]) -> Table {
+    let mut table = Table::new(&["ATTEMPT", "USAGE"], "USAGE");
+    for attempt in attempts {
+        if let Some(told) = attempt.usage.as_ref().and_then(usage) {
+            table.row([number(u64::from(attempt.attempt)), text(told)]);
+        }
+    }
+    table
+}
+
+/// What each attempt left that had a workspace.
+fn workspace_table(attempts: &[AttemptView]) -> Table {
+    let mut table = Table::new(&["ATTEMPT", "BRANCH", "FILES", "DIFF", "KEPT", "WORKSPACE"], "WORKSPACE");
+    for attempt in attempts {
+        let Some(workspace) = &attempt.workspace else { continue };
+        let diff_bytes = workspace.diff.as_ref().map(|diff| u64::try_from(diff.len()).unwrap_or(u64::MAX));
+        table.row([
+            number(u64::from(attempt.attempt)),
+            workspace.branch.as_ref().map_or_else(nothing, text),
+            workspace.files_changed.map_or_else(nothing, number),
+            diff_bytes.map_or_else(nothing, |bytes| text(counted(bytes, "byte"))),
+            text(if workspace.kept { "yes" } else { "no" }),
+            text(&workspace.path),
         ]);
     }
     table

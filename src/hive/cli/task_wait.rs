@@ -18,7 +18,7 @@ const POLL_MIN: Duration = Duration::from_millis(50);
 /// Growing up to this: one look a second costs nothing and nobody waits longer for nothing.
 const POLL_MAX: Duration = Duration::from_secs(1);
 /// How long a hive may be away while somebody waits: long enough for a restart.
-const AWAY_MAX: Duration = Duration::from_secs(30);
+pub(super) const AWAY_MAX: Duration = Duration::from_secs(30);
 
 /// The flags.
 #[derive(Debug, Args)]
@@ -109,7 +109,7 @@ async fn ended(context: &mut Context, id: TaskId, patience: Patience) -> Result<
 }
 
 /// Whether a restart of the hive may explain it.
-fn is_passing(error: &Error) -> bool {
+pub(super) fn is_passing(error: &Error) -> bool {
     match error {
         Error::Unreachable { .. } => true,
         Error::Problem { problem, .. } => problem.status == 503,

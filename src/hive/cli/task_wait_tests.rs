@@ -34,7 +34,7 @@ impl Paper {
 fn task(state: &str, more: &str) -> String {
     format!(
         r#"{{"id":"{ID}","tenant":"default","title":"t","kind":null,"queue":"default","priority":5,"requires":[],
-        "labels":{{}},"state":"{state}","attempt":3,"failures":3,"attempts_max":3,"progress":null,"agent_id":null,
+        "labels":{{}},"state":"{state}","attempt":3,"failures":3,"crashes":0,"attempts_max":3,"progress":null,"agent_id":null,
         "cancel_requested":false,"eligible_at":null,"created_at":"2026-11-21T08:00:00.000000Z","started_at":null,
         "finished_at":null,"lease_expires_at":null,"usage":null,"timeouts":{{}},
         "backoff":{{"initial_ms":1000,"factor":2.0,"max_ms":300000,"jitter":0.2}},
