@@ -5,6 +5,7 @@
 //! of the processors; both shares are in the report.
 
 mod end_to_end;
+mod flood;
 mod report;
 mod server;
 mod submit;
@@ -39,22 +40,29 @@ enum Scenario {
     Submit,
     /// Submits and workers that lease and complete in batches of 100; counts tasks that are completed.
     EndToEnd,
+    /// Other tasks beside a process that prints without end; needs neither clients nor runs.
+    Flood,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (clients, time) = (arguments.clients, Duration::from_secs(arguments.seconds));
     let mut runs = Vec::new();
-    for _ in 0..arguments.runs.max(1) {
-        let time = Duration::from_secs(arguments.seconds);
-        runs.push(match arguments.scenario {
-            Scenario::Submit => runtime.block_on(submit::measure(arguments.clients, time))?,
-            Scenario::EndToEnd => runtime.block_on(end_to_end::measure(arguments.clients, time))?,
-        });
-    }
     let name = match arguments.scenario {
-        Scenario::Submit => "submit",
-        Scenario::EndToEnd => "end_to_end",
+        Scenario::Submit => {
+            for _ in 0..arguments.runs.max(1) {
+                runs.push(runtime.block_on(submit::measure(clients, time))?);
+            }
+            "submit"
+        }
+        Scenario::EndToEnd => {
+            for _ in 0..arguments.runs.max(1) {
+                runs.push(runtime.block_on(end_to_end::measure(clients, time))?);
+            }
+            "end_to_end"
+        }
+        Scenario::Flood => return runtime.block_on(flood::measure(time, arguments.json)),
     };
-    report::print(name, arguments.clients, &runs, arguments.json)
+    report::print(name, clients, &runs, arguments.json)
 }

@@ -31,6 +31,102 @@ async fn add_prints_the_id_alone_and_every_flag_reaches_the_agent() -> Result<()
 }
 
 #[tokio::test]
+async fn a_process_is_added_with_every_flag_and_paths_from_where_one_stands() -> Result<()> {
+    let hive = Hive::start().await?;
+    let folder = tempfile::tempdir()?;
+    let here = folder.path().canonicalize()?;
+    std::fs::write(here.join("ada.env"), "# for ada\nKEY=hunter2-swordfish\nMODE=a b\n")?;
+    let flags = "--capacity|3|--env-file|ada.env|--inherit-env|PATH,LANG|--prompt|argument|--result|json-last|--repository|.\
+        |--base|main|--keep|never|--cwd|src|--timeout|10m|--cpu|90s|--memory|2G|--file-size|100M|--open-files|64\
+        |--arg|-x|--arg|two words|--|cat|-u";
+    let flags: Vec<&str> = flags.split('|').collect();
+    let mut command = at(&hive, &[&["agent", "add", "ada"], &flags[..]].concat());
+    let told = run({
+        command.current_dir(&here);
+        command
+    })?;
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(told.err.contains("for each task the hive starts: cat -u -x 'two words'"), "{}", told.err);
+    let agent = hive.get(&format!("/api/v2/agents/{}", told.out.trim_end())).await?;
+    let expected = json!({
+        "kind": "process", "preset": null, "command": ["cat", "-u"], "args": ["-x", "two words"], "cwd": "src",
+        "env_names": ["KEY", "MODE"], "inherit_env": ["LANG", "PATH"], "prompt": "argument", "result": "json-last",
+        "workspace": {"kind": "git_worktree", "repository": here, "base": "main", "keep": "never"},
+        "timeout_ms": 600_000,
+        "limits": {"cpu_ms": 90_000, "memory_bytes": 2_147_483_648_u64, "file_bytes": 104_857_600, "open_files": 64},
+    });
+    assert_eq!((&agent["link"], &agent["capacity"]), (&expected, &json!(3)));
+    let (shown, _) = fine(&hive, &["agent", "show", "ada"])?;
+    let worktree = format!("a git worktree of {} from main, never kept", here.display());
+    for part in [
+        "process",
+        "cat -u -x 'two words'",
+        "KEY, MODE",
+        "LANG, PATH",
+        &worktree,
+        "as an argument",
+        "10 min",
+        "2 GiB of memory",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    assert!(!(told.out + &told.err + &shown).contains("hunter2"), "values of the environment are not shown");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_process_is_added_from_a_preset_and_by_the_path_of_a_program() -> Result<()> {
+    let hive = Hive::start().await?;
+    let (out, _) = fine(&hive, &["agent", "add", "sh", "--preset", "shell", "--timeout", "5s"])?;
+    let agent = hive.get(&format!("/api/v2/agents/{}", out.trim_end())).await?;
+    assert_eq!((&agent["link"]["preset"], &agent["link"]["timeout_ms"]), (&json!("shell"), &json!(5_000)));
+    assert!(fine(&hive, &["agent", "show", "sh"])?.0.contains("shell"));
+    let folder = tempfile::tempdir()?;
+    let here = folder.path().canonicalize()?;
+    std::os::unix::fs::symlink("/bin/cat", here.join("mine"))?;
+    for (name, flags) in [("near", &["--", "./mine"][..]), ("far", &["--directory", "work", "--", "cat"])] {
+        let mut command = at(&hive, &[&["agent", "add", name], flags].concat());
+        command.current_dir(&here);
+        let told = run(command)?;
+        assert_eq!(told.code, 0, "{}", told.err);
+    }
+    let agents = hive.get("/api/v2/agents").await?;
+    let link = |place: usize| agents["items"][place]["link"].clone();
+    assert_eq!(link(1)["command"], json!([here.join("mine")]));
+    assert_eq!(link(0)["workspace"], json!({"kind": "directory", "path": here.join("work")}));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_process_is_refused_with_what_to_do_and_repeats_no_secret() -> Result<()> {
+    let hive = Hive::start().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("env");
+    std::fs::write(&file, "A=1\nhunter2-swordfish\n")?;
+    let file = file.display().to_string();
+    for (flags, code, part) in [
+        (&["--preset", "shell", "--", "cat"][..], 2, "cannot be used with"),
+        (&["--timeout", "5s"], 2, "--preset"),
+        (&["--env-file", &file, "--", "cat"], 2, "line 2"),
+        (&["--env-file", "/nowhere", "--", "cat"], 2, "cannot read /nowhere"),
+        (&["--", "no-such-program-anywhere"], 8, "link.command"),
+        (&["--preset", "robot"], 8, "link.preset"),
+    ] {
+        let told = run(at(&hive, &[&["agent", "add", "ada"], flags].concat()))?;
+        assert_eq!((told.code, told.out.as_str()), (code, ""), "{flags:?}: {}", told.err);
+        assert!(told.err.contains(part) && !told.err.contains("hunter2"), "{flags:?}: {}", told.err);
+    }
+    let told = crate::cli::run_with(
+        at(&hive, &["agent", "add", "ada", "--env-file", "-", "--", "cat"]),
+        "KEY=from stdin\n",
+    )?;
+    assert_eq!(told.code, 0, "{}", told.err);
+    let agent = hive.get(&format!("/api/v2/agents/{}", told.out.trim_end())).await?;
+    assert_eq!(agent["link"]["env_names"], json!(["KEY"]));
+    Ok(())
+}
+
+#[tokio::test]
 async fn agents_are_listed_with_their_figures_and_shown_by_name_and_by_id() -> Result<()> {
     let (hive, agent, _) = busy().await?;
     let (out, err) = fine(&hive, &["agent", "list"])?;

@@ -303,6 +303,88 @@ async fn output_is_printed_as_it_was_written_attempt_by_attempt() -> Result<()> 
     Ok(())
 }
 
+/// A command that runs, and the lines that it printed so far.
+struct Reading {
+    child: std::process::Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Reading {
+    fn start(mut command: std::process::Command) -> Result<Self> {
+        let mut child = command.spawn()?;
+        let out = std::io::BufReader::new(child.stdout.take().context("a stdout")?);
+        let (tell, lines) = std::sync::mpsc::channel();
+        std::thread::Builder::new().spawn(move || {
+            for line in std::io::BufRead::lines(out).map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { child, lines })
+    }
+
+    fn line(&self) -> Result<String> {
+        Ok(self.lines.recv_timeout(tests::PATIENCE)?)
+    }
+}
+
+async fn write(hive: &Hive, task: &str, attempt: u32, text: &str) -> Result<()> {
+    let body = json!({"attempt": attempt, "text": text});
+    hive.post(&format!("/api/v2/tasks/{task}/output"), &body, 200).await.map(|_| ())
+}
+
+#[tokio::test]
+async fn output_that_is_followed_is_printed_as_it_comes_and_ends_with_the_task() -> Result<()> {
+    let hive = Hive::start().await?;
+    let agent = hive.agent("ada", &[], 1).await?;
+    let task = submitted(&hive, &["t", "--backoff-initial", "1ms", "--backoff-jitter", "0"])?;
+    hive.lease(&agent, 1, 10_000).await?;
+    write(&hive, &task, 1, "stored\n").await?;
+    let reading = Reading::start(at(&hive, &["task", "output", &task, "--follow"]))?;
+    assert_eq!(reading.line()?, "stored");
+    write(&hive, &task, 1, "live\n").await?;
+    assert_eq!(reading.line()?, "live");
+    let failed = json!({"attempt": 1, "error": {"kind": "x", "message": "y"}});
+    hive.post(&format!("/api/v2/tasks/{task}/fail"), &failed, 200).await?;
+    hive.lease(&agent, 1, 10_000).await?;
+    write(&hive, &task, 2, "again\n").await?;
+    assert_eq!(reading.line()?, "again");
+    let failed = json!({"attempt": 2, "error": {"kind": "x", "message": "y"}, "retryable": false});
+    hive.post(&format!("/api/v2/tasks/{task}/fail"), &failed, 200).await?;
+    let told = told(reading.child)?;
+    assert_eq!(told.code, 0, "the end was seen: {}", told.err);
+    let expected = format!("attempt 2\n{task} failed after 2 attempts: x: y\n");
+    assert_eq!(told.err, expected);
+    let (out, err) = fine(&hive, &["task", "output", &task, "-f", "--json"])?;
+    let piece: Value = serde_json::from_str(out.trim_end())?;
+    assert_eq!((&piece["text"], &piece["attempt"], err.as_str()), (&json!("again\n"), &json!(2), ""));
+    assert_eq!(run(at(&hive, &["task", "output", &task, "-f", "--attempt", "1"]))?.code, 2);
+    assert_eq!(run(at(&hive, &["task", "output", "task_0000000000001", "-f"]))?.code, 5);
+    Ok(())
+}
+
+#[tokio::test]
+async fn following_output_survives_a_restart_of_the_hive_and_repeats_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let options = tests::Options::default().folder(&folder.path().join("data")).bind(tests::free_address()?);
+    let mut hive = Hive::start_with(options.clone()).await?;
+    let agent = hive.agent("ada", &[], 1).await?;
+    let task = submitted(&hive, &["t"])?;
+    hive.lease(&agent, 1, 10_000).await?;
+    write(&hive, &task, 1, "before\n").await?;
+    let reading = Reading::start(at(&hive, &["task", "output", &task, "--follow"]))?;
+    assert_eq!(reading.line()?, "before");
+    hive.kill()?;
+    let hive = Hive::start_with(options).await?;
+    write(&hive, &task, 1, "after\n").await?;
+    assert_eq!(reading.line()?, "after");
+    hive.post(&format!("/api/v2/tasks/{task}/complete"), &json!({"attempt": 1}), 200).await?;
+    assert!(reading.line().is_err(), "nothing twice");
+    assert_eq!(told(reading.child)?.code, 0);
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_same_idempotency_key_makes_one_task_and_says_so() -> Result<()> {
     let hive = Hive::start().await?;

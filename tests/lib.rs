@@ -1,6 +1,7 @@
 //! Rig of the integration suite: starts the real program on a free port, with a data folder of its own, and speaks to it
 //! as any client would.
 
+pub mod processes;
 pub mod worker;
 
 use std::path::{Path, PathBuf};
