@@ -38,7 +38,8 @@ pub struct OutputPiece {
 /// Makes pieces of what one process prints. The first bytes go out as they come, the last ones at the end.
 ///
 /// All pieces together never exceed the limit, the marker of the cut included: three quarters of it (or all but
-/// 1 MiB) are the head. Invalid UTF-8 and U+0000 become U+FFFD. Values of secrets of at least 6 bytes become `***`.
+/// 1 MiB) are the head. Text that fits before it is masked stays whole. Invalid UTF-8 and U+0000 become U+FFFD. Values
+/// of secrets of at least 6 bytes become `***`.
 #[derive(Debug)]
 pub struct Shaper {
     bytes_max: usize,

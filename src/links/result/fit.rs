@@ -157,12 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn characters_are_counted_as_json_writes_them() {
+        for text in ["\u{1}", "\n", "\"\\", "\u{7F}ä", "😀"] {
+            let json = whole(&text.repeat(500)).into_json(400);
+            assert!((370..=400).contains(&json.len()), "{} bytes: {json}", json.len());
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_counted() {
-        let words =
-            Words { head: "a".repeat(300), gap: Some(Gap { cut_bytes: 1_000, tail: "z".repeat(300) }) };
-        let json = words.into_json(200);
-        let kept = json.matches('a').count() + json.matches('z').count() - "...".len() / 3;
-        assert!(json.len() <= 200 && json.contains("bytes cut"), "{json}");
-        assert!(kept > 90, "{json}");
+        let tail = "z".repeat(300);
+        let json = Words { head: "a".repeat(300), gap: Some(Gap { cut_bytes: 1_000, tail }) }.into_json(200);
+        let kept = json.split("\"").nth(3).unwrap().split("\\n");
+        let lengths: Vec<usize> = kept.clone().map(str::len).collect();
+        let cut = format!("[... {} bytes cut ...]", 1_600 - lengths[0] - lengths[2]);
+        assert_eq!(kept.collect::<Vec<_>>()[1], cut);
+        assert!(json.len() <= 200 && lengths[0] > lengths[2] && lengths[2] > 25, "{json}");
     }
 }

@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn colors_of_a_terminal_are_left_out_and_do_not_hide_a_secret() {
-        let said = "\u{1B}[91m\u{1B}[1mError: \u{1B}[0minvalid key hun\u{1B}[0mter2\u{1B}]0;title\u{7}\r\n";
+        let said =
+            "\u{1B}[91m\u{1B}[1mError:\u{8} \u{1B}[0minvalid key hun\u{1B}[0mter2\u{1B}]0;title\u{7}\r\n";
         assert_eq!(last_of(said, &[Secret::new("hunter2")]), "Error: invalid key ***");
     }
 

@@ -89,6 +89,7 @@ mod tests {
         assert_eq!(lines_of(&[&long, b"\nab\n"]), (vec![LINE_BYTES_MAX, 2], 0));
         assert_eq!(lines_of(&[&long, b"x\nab\n"]), (vec![2], 1));
         assert_eq!(lines_of(&[&long, &long, &long]), (vec![], 1));
+        assert_eq!(lines_of(&[&long, b"x", b"yz\nab\n"]), (vec![2], 1), "its end is no line");
         let whole = [long.as_slice(), b"x\nab"].concat();
         assert_eq!(lines_of(&[&whole]), (vec![2], 1), "also when it comes at once");
     }

@@ -151,11 +151,31 @@ fn claude_tells_its_answer_and_what_it_cost() {
 }
 
 #[test]
+fn a_session_id_that_is_none_is_left_out() {
+    let long = CLAUDE_TEXT.replace("7f08ec74", &"7".repeat(300));
+    let (result, _) = succeeded(read(ClaudeStreamJson, &long, DONE));
+    assert_eq!(result, r#"{"text":"PONG from aimock","turns":1,"duration_ms":85}"#);
+}
+
+#[test]
 fn what_claude_read_from_and_wrote_to_its_cache_is_input_too() {
     let line = r#"{"type":"result","is_error":false,"result":"x","usage":{"input_tokens":1,
         "cache_creation_input_tokens":20,"cache_read_input_tokens":300,"output_tokens":4}}"#;
     let usage = usage_of(&read(ClaudeStreamJson, &line.replace('\n', ""), DONE));
     assert_eq!((usage.input_tokens, usage.output_tokens, usage.cost_usd), (Some(321), Some(4), None));
+}
+
+#[test]
+fn what_an_agent_tells_does_not_show_a_secret() {
+    for (format, stream) in [(ClaudeStreamJson, CLAUDE_TEXT), (CodexJson, CODEX_TEXT)] {
+        let (result, _) = succeeded(read(format, &stream.replace("PONG", "hunter2"), DONE));
+        assert!(result.starts_with(r#"{"text":"*** from aimock","#), "{result}");
+    }
+    for (format, stream) in [(ClaudeStreamJson, CLAUDE_BAD_REQUEST), (CodexJson, CODEX_BAD_REQUEST)] {
+        let said = stream.replace("rompt is too long", "hun\\u001b[0mter2 is too long");
+        let (_, message, _) = failed(read(format, &said, Exit::Code(1)));
+        assert!(message.contains("*** is too long"), "{message}");
+    }
 }
 
 #[test]
@@ -189,6 +209,7 @@ fn an_agent_that_is_not_signed_in_says_what_to_do() {
         ),
         ("opencode", Text, "", "\u{1B}[91mError: \u{1B}[0minvalid x-api-key\n", "Error: invalid x-api-key"),
         ("aider", Text, "No LLM model was specified and no API keys were provided.\n", "", "no API keys"),
+        ("aider", Text, "litellm.AuthenticationError: no\n", "warning: old\n", "exited with 1: warning: old"),
     ] {
         let (kind, message, retryable) = failed(read_as(format, stdout, stderr, Exit::Code(1), Some(preset)));
         assert_eq!((kind.as_str(), retryable), ("not_signed_in", true), "{message}");
@@ -222,6 +243,19 @@ fn codex_tells_its_answer_and_its_tokens() {
     let usage = usage_of(&report);
     assert_eq!((usage.input_tokens, usage.output_tokens, usage.cost_usd), (Some(2_200), Some(54), None));
     assert!(succeeded(report).0.starts_with(r#"{"text":"DONE: command ran","#));
+}
+
+#[test]
+fn only_the_last_message_of_codex_is_its_answer_and_connecting_again_is_no_failure() {
+    let noise = [
+        r#"{"type":"error","message":"Reconnecting... 1/5"}"#,
+        r#"{"type":"item.completed","item":{"id":"item_7","type":"agent_message","text":"I begin."}}"#,
+        r#"{"type":"item.completed","item":{"id":"item_8","type":"agent_message","text":"Done \u0000."}}"#,
+        r#"{"type":"item.completed","item":{"id":"item_9","type":"reasoning","text":"So that was it."}}"#,
+        r#"{"type":"turn.completed","usage":{"input_tokens":5,"output_tokens":6}}"#,
+    ];
+    let (result, _) = succeeded(read(CodexJson, &noise.join("\n"), DONE));
+    assert_eq!(result, "{\"text\":\"Done \u{FFFD}.\",\"turns\":1}");
 }
 
 #[test]

@@ -85,6 +85,14 @@ mod tests {
     }
 
     #[test]
+    fn reading_breaks_off_where_the_cut_will_be() {
+        let mut diff = Diff::default();
+        assert!(diff.push(&[b'x'; DIFF_BYTES_MAX]).is_continue());
+        assert!(diff.push(b"more").is_continue());
+        assert!(diff.push(b"much more").is_break());
+    }
+
+    #[test]
     fn what_is_no_text_is_replaced_and_still_fits() {
         let mut diff = Diff::default();
         let _ = diff.push(&[0; DIFF_BYTES_MAX]);

@@ -31,35 +31,26 @@ pub(super) fn remove_worktree(record: &Record, path: &Path, locks: &Locks) -> Re
 /// Deletes the branch if it has no commit beyond the base, and no other worktree uses it.
 fn remove_branch_without_commits(repository: &Repository, record: &Record) -> Result<(), WorkspaceError> {
     let git = repository.git();
-    let Some(tip) = Tip::of(&git, &record.branch)? else { return Ok(()) };
-    let is_moved = tip.commit != record.base && has_commits_beyond(&git, &record.base, &tip.commit)?;
-    if is_moved || tip.is_checked_out {
+    let answer = about_branch(&git, &record.branch, "%(objectname) %(worktreepath)")?;
+    let Some((tip, used_by)) = answer.split_once(' ') else { return Ok(()) };
+    let is_moved = tip != record.base && has_commits_beyond(&git, &record.base, tip)?;
+    if is_moved || !used_by.is_empty() {
         return Ok(());
     }
     // Git deletes it only while it is still at that commit.
-    git.ask(&["update-ref", "-d", &full_name(&record.branch), &tip.commit])
+    git.ask(&["update-ref", "-d", &full_name(&record.branch), tip])
         .map(drop)
         .map_err(WorkspaceError::git("delete the branch of the worktree"))
 }
 
-/// Where a branch is.
-#[derive(Debug)]
-pub(super) struct Tip {
-    pub(super) commit: String,
-    is_checked_out: bool,
+/// The commit that a branch is at; `None` when there is no such branch.
+pub(super) fn tip_of(git: &Git, branch: &str) -> Result<Option<String>, WorkspaceError> {
+    about_branch(git, branch, "%(objectname)").map(|tip| Some(tip).filter(|tip| !tip.is_empty()))
 }
 
-impl Tip {
-    /// `None` when there is no such branch.
-    pub(super) fn of(git: &Git, branch: &str) -> Result<Option<Self>, WorkspaceError> {
-        let branch = full_name(branch);
-        let answer = git
-            .ask(&["for-each-ref", "--format=%(objectname) %(worktreepath)", &branch])
-            .map_err(WorkspaceError::git("read the branch of the worktree"))?;
-        Ok(answer
-            .split_once(' ')
-            .map(|(commit, used_by)| Self { commit: commit.to_owned(), is_checked_out: !used_by.is_empty() }))
-    }
+fn about_branch(git: &Git, branch: &str, format: &str) -> Result<String, WorkspaceError> {
+    git.ask(&["for-each-ref", &format!("--format={format}"), &full_name(branch)])
+        .map_err(WorkspaceError::git("read the branch of the worktree"))
 }
 
 fn has_commits_beyond(git: &Git, base: &str, tip: &str) -> Result<bool, WorkspaceError> {

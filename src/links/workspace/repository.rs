@@ -12,6 +12,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use super::error::WorkspaceError;
+use super::folder::usable;
 use super::git::{Fault, Git};
 
 /// A repository that can be used.
@@ -26,8 +27,7 @@ pub(super) struct Repository {
 impl Repository {
     /// Finds and checks it.
     pub(super) fn open(path: &Path) -> Result<Self, WorkspaceError> {
-        let top = std::fs::canonicalize(path)
-            .map_err(|cause| WorkspaceError::NotAFolder { path: path.to_path_buf(), cause })?;
+        let top = usable(path)?;
         let asked = [
             "rev-parse",
             "--path-format=absolute",

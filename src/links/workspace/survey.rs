@@ -1,7 +1,7 @@
 //! Looks at what a worktree holds: commits, edits and new files, counted and shown.
 //!
-//! Git compares with a copy of the worktree's index in a folder of ours. New files are put into the copy as entries that
-//! fit no file, so that git shows them as new without reading them first.
+//! Git compares with a copy of the worktree's index in a folder of ours. New files are put into the copy under the name
+//! of no object, so that git shows them as new although nothing of them is stored.
 //!
 //! Invariant: a look changes nothing: neither the index, nor the objects, nor a file.
 //!
@@ -95,25 +95,18 @@ impl Survey {
         if self.is_as_made() {
             return Ok(0);
         }
-        let mut count = 0;
-        let mut last = Vec::new();
+        let mut count = self.apart.count;
         let mut names = Records::default();
         let words =
             ["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty"];
         let words = [&words[..], &[&self.base, "--"]].concat();
         self.git
             .stream(&words, None, &mut |bytes| {
-                names.split(bytes, &mut |name| {
-                    // Both sides of a merge that is not resolved come one after the other.
-                    if name != last {
-                        count += 1;
-                        last = name.to_vec();
-                    }
-                });
+                names.split(bytes, &mut |_| count += 1);
                 ControlFlow::Continue(())
             })
             .map_err(WorkspaceError::git("count the changes of the worktree"))?;
-        Ok(self.apart.count + count)
+        Ok(count)
     }
 
     /// The difference from the base, cut to what is kept of one.
@@ -178,8 +171,7 @@ fn copy_index(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Looks at each file again, also where somebody told git to assume that it is unchanged or absent.
 fn refresh(git: &Git) -> Result<(), WorkspaceError> {
-    let words =
-        ["-c", "core.sparseCheckout=true", "update-index", "-q", "--really-refresh", "--force-write-index"];
+    let words = ["-c", "core.sparseCheckout=true", "update-index", "-q", "--really-refresh"];
     match git.ask(&words) {
         // It ends with 1 when a file differs.
         Ok(_) | Err(Fault::Refused { code: Some(1), .. }) => Ok(()),
@@ -260,8 +252,7 @@ impl Status<'_> {
             self.apart.diff.push_large_file(file);
             return Ok(());
         }
-        // As a symbolic link, which it is not: then git does not read it to see that it differs.
-        write!(self.new_files, "120000 {}\t", self.no_object)?;
+        write!(self.new_files, "100644 {}\t", self.no_object)?;
         self.new_files.write_all(file)?;
         self.new_files.write_all(b"\0")
     }

@@ -134,6 +134,18 @@ fn a_large_new_file_is_named_without_being_read() {
 }
 
 #[test]
+fn a_large_file_that_was_edited_is_named_without_being_compared() {
+    let bench = Bench::new();
+    let mut content = "a line of text\n".repeat(1_200_000);
+    write(&bench.repository.join("large"), &content);
+    commit_all(&bench.repository, "large");
+    content.push_str("one more\n");
+    let report = reported(&bench, |path| write(&path.join("large"), &content));
+    assert_eq!(report.files_changed, Some(1));
+    assert!(report.diff.unwrap().ends_with("Binary files a/large and b/large differ\n"));
+}
+
+#[test]
 fn binary_files_are_named_as_git_does() {
     let bench = Bench::new();
     let report = reported(&bench, |path| write(&path.join("image"), [0, 159, 146, 150]));
@@ -189,6 +201,7 @@ fn settings_of_the_user_do_not_change_the_diff() {
     work(prepared.path());
     let set = prepared.settle().unwrap();
     assert_eq!(plain.files_changed, Some(3));
+    assert!(plain.diff.as_ref().unwrap().contains("deleted file"), "a patch of whole files, not of renames");
     assert_eq!((set.files_changed, set.diff), (plain.files_changed, plain.diff));
 }
 

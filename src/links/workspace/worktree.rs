@@ -15,7 +15,7 @@ use super::error::WorkspaceError;
 use super::git::{CHECKOUT_TIME_MAX, Git};
 use super::leases::Lease;
 use super::record::{Record, is_there};
-use super::removal::{Tip, remove_worktree};
+use super::removal::{remove_worktree, tip_of};
 use super::repository::Repository;
 use super::spool::Spool;
 use super::survey::Survey;
@@ -137,7 +137,7 @@ impl Worktree {
             return Ok(false);
         }
         let git = self.record.repository().git();
-        Ok(Tip::of(&git, &self.record.branch)?.is_some_and(|tip| tip.commit != self.record.base))
+        Ok(tip_of(&git, &self.record.branch)?.is_some_and(|tip| tip != self.record.base))
     }
 }
 
@@ -150,7 +150,7 @@ fn refuse_leftovers(place: &Place, record: &Record) -> Result<(), WorkspaceError
     if place.records.has(&record.name()) {
         return exists(format!("the record of {}", record.path.display()));
     }
-    if Tip::of(&record.repository().git(), &record.branch)?.is_some() {
+    if tip_of(&record.repository().git(), &record.branch)?.is_some() {
         return exists(format!("the branch {} of {}", record.branch, record.repository.display()));
     }
     Ok(())

@@ -192,16 +192,32 @@ fn no_two_attempts_share_a_folder_a_record_or_a_branch() {
     assert!(matches!(bench.refusal(wish()), WorkspaceError::InUse(_)));
     drop(prepared);
     let exists = |what: &str| match bench.refusal(wish()) {
-        WorkspaceError::Exists { what: found } => assert!(found.contains(what), "{found}"),
+        WorkspaceError::Exists { what: found } => assert!(found.starts_with(what), "{found}"),
         other => panic!("{other:?}"),
     };
-    exists("hive dätä/workspaces/task_");
+    exists(path.to_str().unwrap());
     git(&bench.repository, &["worktree", "remove", path.to_str().unwrap()]);
     exists("the record of");
     std::fs::remove_file(path.with_extension("json")).unwrap();
     exists("the branch hive/task_");
+    // Git would take an empty folder.
+    std::fs::create_dir(&path).unwrap();
+    exists(path.to_str().unwrap());
+    std::fs::remove_dir(&path).unwrap();
     assert_eq!(git(&bench.repository, &["rev-parse", &bench.branches()[0]]), tip, "it is not ours to delete");
     assert_eq!(bench.left(), Vec::<String>::new());
+}
+
+#[test]
+fn a_worktree_of_the_user_that_has_the_same_name_is_no_trouble() {
+    let bench = Bench::new();
+    let users = bench.root.path().join("elsewhere/task_0000000000001-1");
+    git(&bench.repository, &["worktree", "add", "--quiet", "--detach", users.to_str().unwrap()]);
+    let prepared = bench.prepare(1, Keep::Always);
+    write(&prepared.path().join("new"), "new\n");
+    assert_eq!(prepared.settle().unwrap().files_changed, Some(1));
+    assert!(bench.workspaces.prune(true).unwrap()[0].is_removed);
+    assert_eq!((bench.worktrees(), git(&users, &["status", "--porcelain"])), (1, String::new()));
 }
 
 #[test]
@@ -315,7 +331,7 @@ fn each_refusal_says_what_to_do() {
         (&empty, Some("main"), "`main` is no branch, tag or commit of"),
         (&plain, None, "is not a git repository: name the top folder of one, or run `git init` there"),
         (&top.join("missing"), None, "is not a folder that the hive can use: create it, or name another"),
-        (&file, None, "cannot use the repository"),
+        (&file, None, "file is not a folder that the hive can use"),
         (&bench.repository.join("src"), None, "lies inside a git repository: name its top folder, /"),
         (&bench.repository.join(".git"), None, "lies inside a git repository: name its top folder"),
         (&bench.repository, Some("nowhere"), "git says: fatal: Needed a single revision"),
