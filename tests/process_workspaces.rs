@@ -58,6 +58,19 @@ async fn an_attempt_works_in_its_own_worktree_and_reports_what_it_changed() -> R
 }
 
 #[tokio::test]
+async fn a_secret_that_was_written_into_a_file_does_not_show_in_the_diff() -> Result<()> {
+    let (hive, repo) = (Hive::start().await?, repository()?);
+    let workspace = json!({"kind": "git_worktree", "repository": repo.path()});
+    let link = json!({"preset": "shell", "workspace": workspace, "env": {"API_KEY": "hunter2-very-secret"}});
+    hive.command_agent("git", 1, link).await?;
+    let id = hive.ask("git", r#"echo "key = $API_KEY" > config"#).await?;
+    hive.task_ended(&id).await?;
+    let report = hive.attempts(&id).await?[0]["workspace"].to_string();
+    assert!(report.contains("+key = ***") && !report.contains("hunter2"), "{report}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn attempts_never_share_a_worktree_and_each_begins_from_the_commit_of_its_start() -> Result<()> {
     let (hive, repo) = (Hive::start().await?, repository()?);
     worktree_agent(&hive, repo.path(), 4).await?;

@@ -120,41 +120,48 @@ impl Transcript<'_> {
         Ok(printed)
     }
 
-    /// The text with ids, times, sizes and folders made the same for every run.
-    fn settled(&self, task: &str, agent: &str) -> String {
-        let folder = self.folder.display().to_string();
+    /// The text with what differs from run to run made the same: ids, times, sizes and folders.
+    fn settled(&self, task: &Value) -> Result<String> {
+        let of = |value: &Value| value.as_str().map(str::to_owned).context("a text");
+        let number = |value: &Value| value.as_u64().context("a number");
+        let (usage, result) = (&task["usage"], &task["result"]);
         let text = self
             .text
-            .replace(task, "task_0QWERTY123456")
-            .replace(agent, "agent_0QWERTY12345")
-            .replace(&folder, "/home/you");
-        text.lines().map(settled_line).collect::<Vec<_>>().join("\n").trim().to_owned() + "\n"
+            .replace(&of(&task["id"])?, "task_0QWERTY123456")
+            .replace(&of(&task["agent_id"])?, "agent_0QWERTY123456")
+            .replace(&of(&task["correlation_id"])?, "5f3c1a9e0b7d4c2f8a6e1d3b5c7f9a0e")
+            .replace(&of(&result["session_id"])?, "17e81817-fd1b-4aaf-a2a4-ea6ef5aa41a4")
+            .replace(&format!("\"duration_ms\":{}", number(&result["duration_ms"])?), "\"duration_ms\":460")
+            .replace(&format!("{} ms of CPU", grouped(number(&usage["cpu_ms"])?)), "944 ms of CPU")
+            .replace(
+                &format!("{} bytes at", grouped(number(&usage["peak_rss_bytes"])?)),
+                "318,877,696 bytes at",
+            )
+            .replace(&self.folder.display().to_string(), "/home/you");
+        let lines: Vec<String> = text.lines().map(settled_line).collect();
+        Ok(lines.join("\n").trim().to_owned() + "\n")
     }
 }
 
-/// Numbers with a unit, times and hashes differ from run to run; tokens do not.
+/// A number as the command line shows it: with commas.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
+    String::from_utf8_lossy(&groups.join(&b","[..])).into_owned()
+}
+
+/// Moments differ from run to run.
 fn settled_line(line: &str) -> String {
-    let mut out = String::new();
-    for word in line.split_inclusive(' ') {
+    let settled = line.split_inclusive(' ').map(|word| {
         let bare = word.trim_end();
-        let spaces = &word[bare.len()..];
-        let is_hash = bare.len() >= 7
-            && bare.chars().all(|c| c.is_ascii_hexdigit())
-            && bare.chars().any(|c| c.is_ascii_digit());
-        let is_id = bare.len() == 36 && bare.matches('-').count() == 4;
-        let is_stamp = bare.len() >= 19 && bare.starts_with("20") && bare.contains('T');
-        if is_hash {
-            out += &"5f3c1a9e0b7d4c2f8a6e1d3b5c7f9a0e2d4b6c81"[..bare.len().min(40)];
-        } else if is_id {
-            out += "17e81817-fd1b-4aaf-a2a4-ea6ef5aa41a4";
-        } else if is_stamp {
-            out += "2026-01-01T12:00:00Z";
+        let is_moment = bare.len() == 27 && bare.starts_with("20") && bare.ends_with('Z');
+        if is_moment {
+            format!("2026-01-01T12:00:00.000000Z{}", &word[bare.len()..])
         } else {
-            out += bare;
+            word.to_owned()
         }
-        out += spaces;
-    }
-    out.trim_end().to_owned()
+    });
+    settled.collect::<String>().trim_end().to_owned()
 }
 
 /// Compares with the block between the marks in docs/agents.md; with HIVE_TESTS_UPDATE set, writes it there.
@@ -197,8 +204,6 @@ async fn claude_code_writes_a_file_in_its_worktree_and_result_tokens_and_diff_ar
         "--env-file",
         "claude.env",
     ])?;
-    let agents = hive.get("/api/v2/agents").await?;
-    let agent = agents["items"][0]["id"].as_str().context("an id")?.to_owned();
     seen.run(&[
         "task",
         "submit",
@@ -229,11 +234,17 @@ async fn claude_code_writes_a_file_in_its_worktree_and_result_tokens_and_diff_ar
     assert!(hive.output(&id).await?.contains("\"type\":\"result\""));
     seen.run(&["task", "wait", &id])?;
     let shown = seen.run(&["task", "show", &id])?;
-    for expected in ["NOTES.md now says", "1,452 tokens in", "88 tokens out", &format!("hive/{id}-1")] {
+    for expected in [
+        "NOTES.md now says",
+        "1,452 tokens in",
+        "88 tokens out",
+        "+This repository greets the world.",
+        &format!("hive/{id}-1"),
+    ] {
         assert!(shown.contains(expected), "{expected} is not in:\n{shown}");
     }
     seen.run(&["workspace", "list"])?;
-    documented(&seen.settled(&id, &agent))
+    documented(&seen.settled(&task)?)
 }
 
 #[tokio::test]

@@ -166,7 +166,8 @@ async fn the_token_is_for_the_owner_alone_and_stays_the_same_over_restarts() -> 
         assert_eq!(mode(&folder)?, 0o700);
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
-            assert_eq!(mode(&path)?, 0o600, "{}", path.display());
+            let expected = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode(&path)?, expected, "{}", path.display());
         }
         tokens.insert(std::fs::read_to_string(folder.join("admin.token"))?);
     }

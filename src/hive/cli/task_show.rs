@@ -13,6 +13,9 @@ use super::words::{count, counted, one_line};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+/// Most lines of a diff on the screen.
+const DIFF_LINES_MAX: usize = 200;
+
 /// The flags.
 #[derive(Debug, Args)]
 pub struct TaskShow {
@@ -48,8 +51,32 @@ impl TaskShow {
                 screen.table(table)?;
             }
         }
+        if let Some((number, diff)) = last_diff(&attempts.items) {
+            screen.line(&format!("\ndiff of attempt {number}\n{}", shortened(diff)))?;
+        }
         Ok(Exit::Fine)
     }
+}
+
+/// The diff of the newest attempt that has one.
+fn last_diff(attempts: &[AttemptView]) -> Option<(u32, &str)> {
+    let diffs = attempts.iter().filter_map(|attempt| {
+        let diff = attempt.workspace.as_ref()?.diff.as_deref()?;
+        (!diff.is_empty()).then_some((attempt.attempt, diff))
+    });
+    diffs.max_by_key(|(number, _)| *number)
+}
+
+/// The first lines of a diff, safe for a terminal, and how many more there are.
+fn shortened(diff: &str) -> String {
+    let mut lines: Vec<String> =
+        diff.lines().take(DIFF_LINES_MAX).map(|line| one_line(&line.replace('\t', "    "))).collect();
+    let more = diff.lines().count().saturating_sub(lines.len());
+    if more > 0 {
+        let more = counted(u64::try_from(more).unwrap_or(u64::MAX), "more line");
+        lines.push(format!("({more}: GET /api/v2/tasks/ID/attempts has them)"));
+    }
+    lines.join("\n")
 }
 
 fn facts(task: &TaskView, screen: &Screen) -> Facts {

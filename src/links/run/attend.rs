@@ -78,7 +78,10 @@ impl Attempt {
             Ok(why) => unwanted(Some(why)),
         };
         let Verdict { report, is_launch_failure } = verdict;
-        let workspace = settle(prepared).await;
+        let mut workspace = settle(prepared).await;
+        if let Some(diff) = workspace.as_mut().and_then(|left| left.diff.as_mut()) {
+            *diff = masked(diff, &self.secrets);
+        }
         Ended { report, workspace, is_launch_failure }
     }
 
