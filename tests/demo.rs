@@ -16,15 +16,21 @@ use crate::serve::Beside;
 /// A place for a demo's folder, with nothing in it.
 struct Place {
     folder: tempfile::TempDir,
+    /// Where what it says goes.
+    logs: tempfile::TempDir,
 }
 
 impl Place {
     fn new() -> Result<Self> {
-        Ok(Self { folder: tempfile::tempdir()? })
+        Ok(Self { folder: tempfile::tempdir()?, logs: tempfile::tempdir()? })
     }
 
     fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.logs.path().join("log")
     }
 
     /// `hive demo` with its folder here.
@@ -82,11 +88,25 @@ impl Place {
 
     /// Starts a demo, and comes back when its agents are at work.
     async fn at_work(&self) -> Result<Beside> {
-        let logs = tempfile::tempdir()?.keep();
-        let mut demo = Beside::start(self.demo(&["--agents", "30"]), &logs.join("log"))?;
+        let mut demo = Beside::start(self.demo(&["--agents", "30"]), &self.log())?;
         demo.says(" at work, ").await?;
-        ensure!(self.processes().len() > 2, "too little runs to prove anything");
+        // the demo and its server; more are its agents
+        let began = Instant::now();
+        while self.processes().len() <= 2 {
+            ensure!(began.elapsed() < PATIENCE, "no agent runs: {}", demo.text());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
         Ok(demo)
+    }
+}
+
+impl Drop for Place {
+    /// A test that fails kills its demo, which then cannot clean up.
+    fn drop(&mut self) {
+        for process in self.processes() {
+            let number = process.split([' ', '/']).find_map(|word| word.parse().ok());
+            let _ = number.and_then(Pid::from_raw).map(|pid| kill_process(pid, Signal::KILL));
+        }
     }
 }
 
@@ -224,8 +244,7 @@ async fn a_second_ctrl_c_ends_it_at_once_and_nothing_is_left() -> Result<()> {
 #[tokio::test]
 async fn a_signal_before_anything_runs_leaves_nothing_either() -> Result<()> {
     let place = Place::new()?;
-    let logs = tempfile::tempdir()?;
-    let mut demo = Beside::start(place.demo(&[]), &logs.path().join("log"))?;
+    let mut demo = Beside::start(place.demo(&[]), &place.log())?;
     let began = Instant::now();
     while place.home().is_none() {
         ensure!(began.elapsed() < PATIENCE, "no folder came: {}", demo.text());
@@ -307,7 +326,7 @@ fn seen(place: &Place, arguments: &str) -> Result<Beside> {
         .env("HIVE_PROGRAM", program())
         .env("SHELL", "/bin/sh");
     command.stdin(Stdio::piped());
-    Beside::start(command, &tempfile::tempdir()?.keep().join("log"))
+    Beside::start(command, &place.log())
 }
 
 const HIDDEN: &str = "\u{1b}[?25l";

@@ -11,7 +11,7 @@
 //! Invariant: signals are heard before there is anything to clean up.
 //!
 //! Reading order: [`run`]; `home`, `server`, `traces`, `stops`; `shipped`, `roles`, `crew`; `follow`, `progress`,
-//! `display`; `audit`, `figures`, `words`.
+//! `display`; `patience`; `audit`, `figures`, `words`.
 
 mod audit;
 mod crew;
@@ -19,6 +19,7 @@ mod display;
 mod figures;
 mod follow;
 mod home;
+mod patience;
 mod progress;
 mod roles;
 mod server;

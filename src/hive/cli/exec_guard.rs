@@ -14,8 +14,7 @@ pub(super) fn run(words: &[impl AsRef<OsStr>]) -> Option<Result<Exit, Failure>> 
     let ended = match *words.as_slice() {
         [Some(guard::WORD)] => guard::main(),
         [Some(guard::WORD), Some(guard::SECOND_STAGE)] => guard::second_stage(),
-        [] => return None,
-        _ => guard::main(),
+        _ => return None,
     };
     Some(ended.map(|()| Exit::Fine).map_err(|error| match error {
         Error::NoSocket(_) => Failure::usage(error.to_string()),

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::crew::Given;
 use super::figures::Figures;
+use super::patience::patiently;
 use super::roles::{LAST_WORDS, ROLES};
 use crate::failure::Failure;
 
@@ -69,11 +70,11 @@ pub async fn audit(client: &Client, given: &[Given], agents: &Agents) -> Result<
 
 async fn gather(client: &Client, given: &Given) -> Result<Evidence, Failure> {
     let page = PageQuery { limit: Some(protocol::page::LIMIT_MAX), cursor: None };
-    let task = client.task(given.id).await?.into_value();
-    let mut attempts = client.attempts(given.id, &page).await?.into_value().items;
+    let task = patiently(async || client.task(given.id).await).await?.into_value();
+    let mut attempts = patiently(async || client.attempts(given.id, &page).await).await?.into_value().items;
     attempts.sort_by_key(|attempt| attempt.attempt);
     let printed = if given.job.stumbles {
-        let pieces = client.output(given.id, &page).await?.into_value().items;
+        let pieces = patiently(async || client.output(given.id, &page).await).await?.into_value().items;
         let first = pieces.into_iter().filter(|piece| piece.attempt == 1);
         Some(first.map(|piece| piece.text).collect())
     } else {
@@ -136,7 +137,7 @@ fn end(attempt: &AttemptView) -> String {
 fn broken(attempt: &AttemptView, role: usize, agents: &Agents) -> Vec<String> {
     let mut found = Vec::new();
     let usage = attempt.usage.unwrap_or_default();
-    if usage.cpu_ms.is_none() || usage.peak_rss_bytes.is_none() {
+    if usage.cpu_ms.is_none() || usage.peak_rss_bytes.is_none_or(|bytes| bytes == 0) {
         found.push(format!("attempt {} does not say what it used", attempt.attempt));
     }
     let holder = attempt.agent_id.and_then(|id| agents.get(&id)).copied();

@@ -8,6 +8,7 @@ use domain::{AgentId, TaskId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use protocol::{BackoffView, LinkLimits, RegisterAgent, RegisterLink, SubmitTask, TimeoutsView};
 
+use super::patience::patiently;
 use super::roles::{Job, ROLES, Role};
 use super::shipped;
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ const ATTEMPT_MS: u64 = 60_000;
 /// Processor time of one attempt; they take some tens of milliseconds.
 const CPU_MS: u64 = 20_000;
 /// How long a task that stumbled waits: long enough to be seen in the display, short enough not to bore.
-const BACKOFF_MS: u64 = 600;
+const BACKOFF_MS: u64 = 1_500;
 
 /// An agent before it is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +87,8 @@ pub async fn register(
             link: Some(link(role, home)),
             ..RegisterAgent::default()
         };
-        let agent = client.register_agent(&asked, None).await?;
+        let key = format!("agent-{}", member.name);
+        let agent = patiently(async || client.register_agent(&asked, Some(&key)).await).await?;
         Ok((agent.id, member.role))
     });
     calls.buffer_unordered(REQUESTS).try_collect().await
@@ -110,8 +112,9 @@ fn link(role: &Role, home: &Path) -> RegisterLink {
 /// # Errors
 /// A [`Failure`] when one is not taken.
 pub async fn submit(client: &Client, jobs: Vec<(usize, Job)>) -> Result<Vec<Given>, Failure> {
-    let calls = stream::iter(jobs).map(|(role, job)| async move {
-        let task = client.submit(&task(role, &job)?, None).await?;
+    let calls = stream::iter(jobs.into_iter().enumerate()).map(|(place, (role, job))| async move {
+        let (task, key) = (task(role, &job)?, format!("task-{place}"));
+        let task = patiently(async || client.submit(&task, Some(&key)).await).await?;
         Ok(Given { id: task.id, role, job })
     });
     calls.buffered(REQUESTS).try_collect().await

@@ -23,8 +23,6 @@ pub struct Figures {
     pub cpu_ms: u64,
     /// Highest resident memory of an attempt, in bytes.
     pub peak_rss_bytes: u64,
-    /// Attempts that were over before the hive could look at their memory.
-    pub memory_unseen: usize,
     durations_us: Vec<u64>,
     first_start: Option<Timestamp>,
     last_end: Option<Timestamp>,
@@ -51,7 +49,6 @@ impl Figures {
             let usage = attempt.usage.unwrap_or_default();
             self.cpu_ms += usage.cpu_ms.unwrap_or_default();
             self.peak_rss_bytes = self.peak_rss_bytes.max(usage.peak_rss_bytes.unwrap_or_default());
-            self.memory_unseen += usize::from(usage.peak_rss_bytes.is_none_or(|bytes| bytes == 0));
             let started_at = attempt.started_at;
             self.first_start = Some(self.first_start.map_or(started_at, |first| first.min(started_at)));
             if let Some(ended_at) = attempt.ended_at {
@@ -107,10 +104,7 @@ mod tests {
         figures.count(&attempts);
         assert_eq!(figures.durations(), Durations { p50_us: 50, p95_us: 95, max_us: 100 });
         assert_eq!(figures.work_us(), 100);
-        assert_eq!(
-            (figures.attempts, figures.succeeded, figures.crashed, figures.memory_unseen),
-            (100, 100, 0, 100)
-        );
+        assert_eq!((figures.attempts, figures.succeeded, figures.crashed), (100, 100, 0));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use protocol::page::LIMIT_MAX;
 use protocol::query::EventQuery;
 
 use super::display::Display;
+use super::patience::patiently;
 use super::progress::Progress;
 use super::server::Server;
 use crate::exit::Exit;
@@ -32,7 +33,7 @@ pub async fn until_done(
     loop {
         server.check()?;
         let query = EventQuery { after: Some(after), limit: Some(LIMIT_MAX), cursor: None };
-        let page = client.events(&query).await?;
+        let page = patiently(async || client.events(&query).await).await?;
         for event in &page.items {
             progress.fold(event);
             after = event.seq;

@@ -38,7 +38,9 @@ fn is_ours(pid: Pid, home: &Path, variable: &str) -> bool {
         return true;
     }
     let stands_here = std::fs::read_link(file("cwd")).is_ok_and(|folder| folder.starts_with(home));
-    stands_here && has("cmdline", "exec-guard")
+    // one that is about to be gone has no words any more, and still stands there
+    let is_ending = || std::fs::read(file("cmdline")).is_ok_and(|words| words.is_empty());
+    stands_here && (has("cmdline", "exec-guard") || is_ending())
 }
 
 #[cfg(test)]

@@ -37,7 +37,6 @@ impl Summary {
             "attempt_time": figures.durations(),
             "cpu_ms": figures.cpu_ms,
             "peak_rss_bytes": figures.peak_rss_bytes,
-            "attempts_memory_unseen": figures.memory_unseen,
             "work_ms": figures.work_us() / 1_000,
             "wall_ms": u64::try_from(self.wall.as_millis()).unwrap_or(u64::MAX),
             "differences": differences,
@@ -68,14 +67,11 @@ impl Summary {
             ms(durations.max_us)
         );
         facts.add("each took", text(time));
-        let mut cost = format!(
+        let cost = format!(
             "{} ms of processor time, at most {} KiB of memory an attempt",
             figures.cpu_ms,
             figures.peak_rss_bytes / 1_024
         );
-        if figures.memory_unseen > 0 {
-            cost = format!("{cost} ({} of them too short to see)", figures.memory_unseen);
-        }
         facts.add("cost", text(cost));
         let whole = format!(
             "{} ms for the work, {} ms with start, check and clean-up",
