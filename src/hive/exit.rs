@@ -27,7 +27,7 @@ pub enum Exit {
     Internal,
     /// Something around the program is broken: folder, port, disk, output.
     Environment,
-    /// Ended by a second Ctrl-C.
+    /// Ended by Ctrl-C: the demo at once, `serve` by a second one.
     Interrupted,
 }
 
@@ -87,7 +87,7 @@ impl Exit {
             Self::Unavailable => "the server is there but cannot serve now; try again",
             Self::Internal => "a bug of the hive, or its supervision tree gave up",
             Self::Environment => "broken surroundings: port taken, folder in use or not writable, disk full",
-            Self::Interrupted => "ended by a second Ctrl-C",
+            Self::Interrupted => "ended by Ctrl-C: `serve` by the second one",
         }
     }
 
