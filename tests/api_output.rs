@@ -141,6 +141,33 @@ async fn a_stop_ends_streams_and_does_not_wait_for_them() -> Result<()> {
     Ok(())
 }
 
+/// A stream of which nothing is read after its status.
+async fn unread(hive: &Hive, task: &str) -> Result<TcpStream> {
+    let address = hive.url.strip_prefix("http://").context("an address")?;
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!("GET /api/v2/tasks/{task}/output?follow=true HTTP/1.1\r\nHost: {address}\r\n");
+    let login = format!("Authorization: Bearer {}\r\n\r\n", hive.token);
+    stream.write_all((head + &login).as_bytes()).await?;
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await?;
+    assert_eq!(&first, b"HTTP/1.1 200");
+    Ok(stream)
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_streams_that_nobody_reads() -> Result<()> {
+    let (mut hive, _, task) = working().await?;
+    for _ in 0..100 {
+        write(&hive, &task, 1, &"x".repeat(65_536)).await?;
+    }
+    let silent = unread(&hive, &task).await?;
+    let began = Instant::now();
+    assert!(hive.terminate().await?.success());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}, half of the drain's time", began.elapsed());
+    drop(silent);
+    Ok(())
+}
+
 #[tokio::test]
 async fn followers_that_do_not_read_cost_little_memory() -> Result<()> {
     let (hive, _, task) = working().await?;
@@ -150,16 +177,8 @@ async fn followers_that_do_not_read_cost_little_memory() -> Result<()> {
     }
     let before = resident(&hive)?;
     let mut silent = Vec::new();
-    let address = hive.url.strip_prefix("http://").context("an address")?;
     for _ in 0..50 {
-        let mut stream = TcpStream::connect(address).await?;
-        let head = format!("GET /api/v2/tasks/{task}/output?follow=true HTTP/1.1\r\nHost: {address}\r\n");
-        let login = format!("Authorization: Bearer {}\r\n\r\n", hive.token);
-        stream.write_all((head + &login).as_bytes()).await?;
-        let mut first = [0; 12];
-        stream.read_exact(&mut first).await?;
-        assert_eq!(&first, b"HTTP/1.1 200");
-        silent.push(stream);
+        silent.push(unread(&hive, &task).await?);
     }
     // 50 times 6.5 MB wait to be read; what is held in the hive is a few pieces of each.
     tokio::time::sleep(Duration::from_secs(2)).await;

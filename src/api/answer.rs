@@ -49,7 +49,7 @@ fn json(status: StatusCode, view: &impl Serialize) -> Answer {
     Ok(HttpResponse::build(status).content_type("application/json").body(body))
 }
 
-/// A page of a list that is in memory as a whole: `limit` items beginning with `items`' first.
+/// A page of a list: `limit` items beginning with `items`' first. One item more tells that another page follows.
 pub(crate) fn page<T>(
     items: impl Iterator<Item = T>,
     limit: u32,

@@ -42,7 +42,7 @@ const LAST_EVENT_ID: &str = "Last-Event-ID";
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Pieces of one read: 256 KiB of text at most, and a writer of lines fills none of them.
 const PIECES_MAX: u32 = 4;
-/// How often the store is asked when nobody tells of news: the attempt runs elsewhere, or none does.
+/// How often the store is asked where nothing tells of news: the attempt runs elsewhere, none does, or the task ended.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a stream that waits looks whether the hive drains; as long may it hold up a stop.
 const PHASE_LOOK: Duration = Duration::from_millis(100);
@@ -151,8 +151,7 @@ impl Follow {
                 return Ok(Some(bytes.into()));
             }
             let gone = || Problem::not_found("task", self.task);
-            let task = self.hive.readers.task(self.tenant, self.task).await?.ok_or_else(gone)?;
-            let state = task.record.status.state;
+            let state = self.hive.readers.state(self.tenant, self.task).await?.ok_or_else(gone)?;
             if !state.is_terminal() {
                 return Ok(None);
             }

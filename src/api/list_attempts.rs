@@ -26,10 +26,12 @@ pub(crate) async fn list_attempts(
         Some(cursor) => cursor.parse().map_err(|_| Problem::invalid("cursor", query::BROKEN_CURSOR))?,
         None => u32::MAX,
     };
-    let found = hive.readers.attempts(principal.tenant(), id.0).await?;
-    let mut attempts = found.ok_or_else(|| id.not_found())?;
-    let total = u64::try_from(attempts.len()).ok();
-    attempts.sort_unstable_by_key(|record| std::cmp::Reverse(record.attempt));
-    let rest = attempts.into_iter().filter(|record| record.attempt < before).map(views::attempt);
+    let one_more = asked.limit().saturating_add(1);
+    let found = hive.readers.attempts(principal.tenant(), id.0, before, one_more).await?;
+    let attempts = found.ok_or_else(|| id.not_found())?;
+    // They are numbered from 1, and all of them are kept.
+    let latest = attempts.first().map_or(0, |record| u64::from(record.attempt));
+    let total = asked.cursor.is_none().then_some(latest);
+    let rest = attempts.into_iter().map(views::attempt);
     ok(&answer::page(rest, asked.limit(), |view| view.attempt.to_string(), total))
 }

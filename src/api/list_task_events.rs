@@ -35,5 +35,5 @@ pub(crate) async fn list_task_events(
 
 /// Events leave by their own retention, so that a task may have none left.
 async fn is_stored(hive: &Hive, tenant: TenantId, id: TaskId) -> Result<bool, Problem> {
-    Ok(hive.readers.attempts(tenant, id).await?.is_some())
+    Ok(hive.readers.state(tenant, id).await?.is_some())
 }

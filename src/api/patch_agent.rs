@@ -27,23 +27,30 @@ pub(crate) async fn patch_agent(
     _: NoQuery,
 ) -> Answer {
     let asked = body.read::<PatchAgent>(&hive)?;
-    let present = hive.readers.agent(principal.tenant(), id.0).await?.ok_or_else(|| id.not_found())?;
-    let patch = whole(&hive, &principal, asked, present.asked)?;
-    let agent = change(&hive, &principal, &id, AgentEdit::Patch(patch)).await?;
-    ok(&views::agent(agent, &hive))
+    for _ in 0..ROUNDS_MAX {
+        let present = hive.readers.agent(principal.tenant(), id.0).await?.ok_or_else(|| id.not_found())?;
+        let edit = whole(&hive, &principal, asked.clone(), present.asked)?;
+        if let Some(agent) = changed(&hive, &principal, &id, edit).await? {
+            return ok(&views::agent(agent, &hive));
+        }
+    }
+    Err(Problem::Overloaded)
 }
 
+/// How often a patch is made anew because another one came between.
+const ROUNDS_MAX: u32 = 20;
+
 /// The patch with the whole link that follows from the present one. What is not named of it stays, the values of its
-/// environment included.
+/// environment included. It holds for the agent as it is now and no other: patches at the same time add up.
 fn whole(
     hive: &Hive,
     principal: &Principal,
     asked: AgentChangeAsked,
     present: NewAgent,
-) -> Result<AgentPatch, Problem> {
+) -> Result<AgentEdit, Problem> {
     let AgentChangeAsked { patch, link: edit } = asked;
     let present_link = match (present.link.clone(), edit) {
-        (Link::Worker, None) => return Ok(patch),
+        (Link::Worker, None) => return Ok(AgentEdit::Patch { patch, seen: None }),
         (Link::Worker, Some(_)) => {
             return Err(Problem::invalid("link", "only changes of a process agent; this one is a worker"));
         }
@@ -55,8 +62,9 @@ fn whole(
         (link, Some(edit)) => Some(Link::Process(Box::new(hive.runtime.edit_link(*link, edit)?))),
     };
     let capacity = patch.capacity.unwrap_or(present.capacity);
+    let seen = Some(Box::new(present.clone()));
     NewAgent { capacity, link: link.clone().unwrap_or(present.link), ..present }.review()?;
-    Ok(AgentPatch { link, ..patch })
+    Ok(AgentEdit::Patch { patch: AgentPatch { link, ..patch }, seen })
 }
 
 /// Changes an agent in one way; answers how it stands now.
@@ -69,8 +77,19 @@ pub(crate) async fn change(
     id: &Named<AgentId>,
     edit: AgentEdit,
 ) -> Result<Agent, Problem> {
+    changed(hive, principal, id, edit).await?.ok_or(Problem::Overloaded)
+}
+
+/// As [`change`]; `None` when the agent is not as the edit has seen it.
+async fn changed(
+    hive: &Hive,
+    principal: &Principal,
+    id: &Named<AgentId>,
+    edit: AgentEdit,
+) -> Result<Option<Agent>, Problem> {
     match hive.runtime.change_agent(&principal.caller, id.0, edit).await? {
-        AgentChange::Done(agent) => Ok(*agent),
+        AgentChange::Done(agent) => Ok(Some(*agent)),
+        AgentChange::Superseded => Ok(None),
         AgentChange::NotFound => Err(id.not_found()),
     }
 }

@@ -99,7 +99,12 @@ impl Follow {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => value.clone_into(&mut self.name),
-            "data" => self.json.push_str(value),
+            "data" => {
+                if !self.json.is_empty() {
+                    self.json.push('\n');
+                }
+                self.json.push_str(value);
+            }
             // The id stands in the data, too; comments only say that the server is there.
             _ => {}
         }

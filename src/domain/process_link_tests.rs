@@ -77,7 +77,7 @@ fn an_edit_changes_what_it_names_and_a_command_of_ones_own_ends_the_tie_to_a_pre
 }
 
 #[test]
-fn the_values_of_the_environment_are_not_serialized() {
+fn the_values_of_the_environment_are_not_shown_in_debug_output() {
     let env = [("KEY".to_owned(), Secret::new("hunter2"))].into();
     let text = format!("{:?}", ProcessLink { env, ..link() });
     assert!(text.contains("KEY") && !text.contains("hunter2"), "{text}");

@@ -41,6 +41,8 @@ pub use until_stopped::until_stopped;
 
 /// How often a stop looks whether requests or processes are still under way.
 const ANSWERED_LOOK: Duration = Duration::from_millis(20);
+/// How long streams that are read may take to end.
+const STREAMS_END: Duration = Duration::from_millis(500);
 /// This node's number; there is one node.
 const NODE: u16 = 0;
 
@@ -179,9 +181,11 @@ impl Running {
         self.runtime.begin_drain();
         self.until_done().await;
         self.runtime.end_all_processes().await;
+        self.until_streams_ended().await;
         drop(self.announced);
         // What is still open has had its time.
-        self.server.stop(self.in_flight.count() == 0).await;
+        let is_quiet = self.in_flight.count() == 0 && self.in_flight.streams() == 0;
+        self.server.stop(is_quiet).await;
         let report = self.core.shutdown().await;
         self.core_arbiter.stop();
         // its thread ends with its loop; an arbiter that is stuck must not keep the process
@@ -196,6 +200,14 @@ impl Running {
         let until = tokio::time::Instant::now() + self.settings.drain_timeout;
         let is_busy = || self.in_flight.count() > 0 || self.runtime.running_processes() > 0;
         while is_busy() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(ANSWERED_LOOK).await;
+        }
+    }
+
+    /// Waits a moment for streams: those that are read end by themselves in a drain, the others never do.
+    async fn until_streams_ended(&self) {
+        let until = tokio::time::Instant::now() + STREAMS_END;
+        while self.in_flight.streams() > 0 && tokio::time::Instant::now() < until {
             tokio::time::sleep(ANSWERED_LOOK).await;
         }
     }

@@ -126,7 +126,7 @@ impl RuntimeHandle {
     ) -> Result<Appended, Error> {
         self.shared.board.progressed(task, attempt, self.shared.clock.now());
         let bytes_max = self.shared.settings.limits.output_bytes_max;
-        let command = AppendOutput { task, attempt, text, bytes_max, follows_cut: false };
+        let command = AppendOutput { task, attempt, text, bytes_max, follows_cut: false, after_bytes: None };
         let appended = self.apply(command).await?;
         if matches!(appended, Appended::Done { .. }) {
             self.shared.board.output_stored(task, attempt);

@@ -153,7 +153,7 @@ impl Behaviour for TaskActor {
     const MAILBOX_CAPACITY: usize = 16;
 
     fn started(&mut self, cx: &mut Context<Self>) {
-        self.hand_back_lost(cx);
+        self.report_lost(cx);
     }
 }
 

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use domain::{
-    AcceptedTask, Agent, AgentId, AgentPatch, EventKind, Health, Labels, LaneId, Link, Name, Report, TaskId,
-    TenantId, Timestamp, WorkspaceReport,
+    AcceptedTask, Agent, AgentId, AgentPatch, EventKind, Health, Labels, LaneId, Link, Name, NewAgent,
+    Report, TaskId, TenantId, Timestamp, WorkspaceReport,
 };
 
 use crate::outcome::{
@@ -85,7 +85,10 @@ impl Command {
             Self::SaveCheckpoint(command) => command.projection.len(),
             Self::RegisterAgent(command) => link_bytes(&command.agent.asked.link),
             Self::ChangeAgent(command) => match &command.change {
-                AgentEdit::Patch(patch) => patch.link.as_ref().map_or(0, link_bytes),
+                AgentEdit::Patch { patch, seen } => {
+                    let links = patch.link.iter().chain(seen.iter().map(|seen| &seen.link));
+                    links.map(link_bytes).sum()
+                }
                 AgentEdit::Drain(_) | AgentEdit::Observe(_) | AgentEdit::Remove => 0,
             },
             Self::ClaimTasks(_)
@@ -288,6 +291,9 @@ pub struct AppendOutput {
     pub bytes_max: u64,
     /// Whether its sender left out output before this piece; the piece before it is marked so.
     pub follows_cut: bool,
+    /// How much output of the attempt its only sender knows to be stored, in bytes. Where more is stored, this piece was
+    /// stored before, and nothing is written.
+    pub after_bytes: Option<u64>,
 }
 
 /// Registers an agent. Guard: its name is free within its tenant.
@@ -317,8 +323,13 @@ pub struct ChangeAgent {
 /// One way to change an agent.
 #[derive(Debug, Clone)]
 pub enum AgentEdit {
-    /// Role, capabilities, capacity, labels or link.
-    Patch(AgentPatch),
+    /// Role, capabilities, capacity, labels or link. Guard: with `seen`, the agent is still asked for so.
+    Patch {
+        /// What becomes of it.
+        patch: AgentPatch,
+        /// What the patch was made from.
+        seen: Option<Box<NewAgent>>,
+    },
     /// Whether it takes nothing new.
     Drain(bool),
     /// What was observed of it.
@@ -419,7 +430,7 @@ mod tests {
         let env = BTreeMap::from([("KEY".to_owned(), Secret::new(long()))]);
         let link = ProcessLink { command: vec![long()], args: vec![long()], env, ..ProcessLink::default() };
         let patch = AgentPatch { link: Some(Link::Process(Box::new(link))), ..AgentPatch::default() };
-        let change = AgentEdit::Patch(patch);
+        let change = AgentEdit::Patch { patch, seen: None };
         let (tenant, agent) = (TenantId::DEFAULT, AgentId::from_raw(1));
         for (command, bytes) in [
             (finish(succeeded.clone(), None), 1_000),

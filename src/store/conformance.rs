@@ -126,6 +126,8 @@ on_every_database! {
     }
     links {
         a_process_comes_back_as_it_was_asked_for,
+        a_patch_of_what_is_no_longer_so_changes_nothing,
+        the_secrets_of_an_agent_leave_the_store_with_it,
         a_link_is_replaced_whole,
         no_event_carries_a_value_of_an_environment,
     }
@@ -163,6 +165,7 @@ on_every_database! {
         output_beyond_its_limit_is_cut_between_characters_and_marked,
         what_follows_a_cut_is_stored_and_the_piece_before_it_marked,
         what_follows_a_cut_takes_no_more_than_its_room,
+        a_piece_that_is_sent_again_is_stored_once,
         only_the_present_attempt_may_write,
     }
     agents {

@@ -169,7 +169,7 @@ pub enum Appended {
     Done {
         /// How much output of this attempt is stored, in bytes.
         stored_bytes: u64,
-        /// Whether something was cut, before this piece or of it.
+        /// Whether something was cut, right before this piece or of it.
         is_truncated: bool,
     },
     /// The attempt does not hold the task (any more).
@@ -196,6 +196,8 @@ pub enum Registered {
 pub enum AgentChange {
     /// As it stands now (for a removal: as it stood last). Nothing is written when nothing changes.
     Done(Box<Agent>),
+    /// Something else changed it since it was seen; nothing is written.
+    Superseded,
     /// There is no such agent.
     NotFound,
 }

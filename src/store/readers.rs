@@ -68,7 +68,16 @@ impl Readers {
         self.0.ask("tasks", move |session| listing::page(session, tenant, &filter, before, limit)).await
     }
 
-    /// A task's attempts in order, the present one last; `None` when the tenant has no such task.
+    /// In which state a task is; `None` when the tenant has no such task.
+    ///
+    /// # Errors
+    /// See [`Readers`].
+    pub async fn state(&self, tenant: TenantId, id: TaskId) -> Result<Option<TaskState>, ReadError> {
+        self.0.ask("state", move |session| tasks::state(session, tenant, id)).await
+    }
+
+    /// At most `limit` of a task's attempts with numbers below `before`, the latest first; `None` when the tenant has
+    /// no such task.
     ///
     /// # Errors
     /// See [`Readers`].
@@ -76,8 +85,10 @@ impl Readers {
         &self,
         tenant: TenantId,
         id: TaskId,
+        before: u32,
+        limit: u32,
     ) -> Result<Option<Vec<AttemptRecord>>, ReadError> {
-        self.0.ask("attempts", move |session| tasks::attempts(session, tenant, id)).await
+        self.0.ask("attempts", move |session| tasks::attempts(session, (tenant, id), before, limit)).await
     }
 
     /// At most `limit` pieces of a task's output after the piece (attempt, chunk), in order; `(0, 0)` is before the

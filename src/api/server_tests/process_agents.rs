@@ -106,6 +106,27 @@ async fn a_patch_changes_what_it_names_of_a_link_and_keeps_the_environment() {
 }
 
 #[actix_web::test]
+async fn patches_at_the_same_time_add_up() {
+    let hive = Hive::start(ApiSettings::default()).await;
+    let link = json!({"kind": "process", "command": ["cat"], "env": {"KEY": "old"}, "timeout_ms": 1});
+    let (_, agent) = hive.agent_with("cat", link).await;
+    let id = agent["id"].as_str().unwrap();
+    let path = format!("/api/v2/agents/{id}");
+    for round in 0..20 {
+        let key = format!("key {round}");
+        let (one, two, three) = tokio::join!(
+            hive.patch(&path, json!({"link": {"env": {"KEY": key}}})),
+            hive.patch(&path, json!({"link": {"timeout_ms": 10 + round}})),
+            hive.patch(&path, json!({"capacity": 2 + round})),
+        );
+        assert_eq!((one.0, two.0, three.0), (200, 200, 200));
+        let (_, now) = hive.get(&path).await;
+        assert_eq!((&now["link"]["timeout_ms"], &now["capacity"]), (&json!(10 + round), &json!(2 + round)));
+        assert_eq!(hive.stored_env(id, "KEY").await, Some(key), "a key that was replaced does not come back");
+    }
+}
+
+#[actix_web::test]
 async fn a_program_that_is_not_there_and_a_preset_that_is_none_are_named() {
     let hive = Hive::start(ApiSettings::default()).await;
     let (status, problem) =

@@ -22,20 +22,21 @@ impl Handle<Deliver> for AgentActor {
         let Deliver { grant, under_way } = message;
         self.in_flight = under_way.in_flight;
         self.seen_deliveries = under_way.deliveries;
-        let is_empty = grant.is_empty();
-        if !is_empty {
+        let is_of_use = !grant.is_empty();
+        let mut is_taken = is_of_use;
+        if is_of_use {
             self.pulse.progressed(self.shared.clock.now());
             if self.is_worker() {
                 self.hand_out(grant);
             } else {
-                self.launch(grant);
+                is_taken = self.launch(grant);
             }
         }
-        if is_empty {
-            // A plan that brought nothing would bring nothing again at once.
-            self.offer_later(cx);
-        } else {
+        if is_taken {
             self.offer(cx);
+        } else {
+            // A plan that brought nothing, or nothing that could be started, would bring no more at once.
+            self.offer_later(cx);
         }
         self.end_overdue(cx);
         Reply::Now(())

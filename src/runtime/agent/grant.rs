@@ -70,12 +70,13 @@ impl LeaseGrant {
         }
     }
 
-    /// Offers each assignment to `take`; what it does not take goes back.
-    pub(crate) fn launch(mut self, mut take: impl FnMut(&ClaimedTask) -> bool) {
+    /// Offers each assignment to `take`; what it does not take goes back. Answers whether it took all.
+    pub(crate) fn launch(mut self, mut take: impl FnMut(&ClaimedTask) -> bool) -> bool {
         self.reason = NOT_LAUNCHED;
         let launched = self.claimed.extract_if(.., |claimed| take(claimed)).count();
         let count = u64::try_from(launched).unwrap_or(0);
         self.metrics.assignments.with_label_values(&["granted"]).inc_by(count);
+        self.is_empty()
     }
 
     /// Puts a part in front again.

@@ -29,12 +29,12 @@ impl Launching {
 
     /// One more attempt has ended; answers how long to pause from now.
     fn note(&mut self, is_failure: bool, now: Instant) -> Option<Duration> {
-        if !is_failure {
-            *self = Self::default();
+        if self.is_paused(now) {
+            // Those that were under way together fail together, and count once; one that started before tells nothing.
             return None;
         }
-        if self.is_paused(now) {
-            // Those that were under way together fail together, and count once.
+        if !is_failure {
+            *self = Self::default();
             return None;
         }
         let pause = PAUSE_MIN.saturating_mul(1_u32 << self.failures.min(6)).min(PAUSE_MAX);
@@ -74,12 +74,12 @@ impl AgentActor {
         if rests { 0 } else { self.agent.asked.capacity }
     }
 
-    /// Hands each assignment to its task's actor; what none takes goes back.
-    pub(crate) fn launch(&self, grant: LeaseGrant) {
-        let Some(link) = self.agent.asked.link.process() else { return };
-        if self.shared.phase() != Phase::Serving {
-            return;
-        }
+    /// Hands each assignment to its task's actor; what none takes goes back. Answers whether all were taken.
+    pub(crate) fn launch(&self, grant: LeaseGrant) -> bool {
+        let is_serving = self.shared.phase() == Phase::Serving;
+        let Some(link) = self.agent.asked.link.process().filter(|_| is_serving) else {
+            return grant.launch(|_| false);
+        };
         grant.launch(|claimed| {
             let Some(actor) = self.shared.board.actor(claimed.task, claimed.attempt) else { return false };
             let launch = Launch {
@@ -88,7 +88,7 @@ impl AgentActor {
                 link: Box::new(link.clone()),
             };
             actor.tell(launch).is_ok()
-        });
+        })
     }
 }
 
@@ -109,6 +109,10 @@ mod tests {
             assert!(!launching.is_paused(now));
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(launching.note(true, now), Some(PAUSE_MAX));
+        assert_eq!(launching.note(false, now), None);
+        assert!(launching.is_paused(now), "the end of one that had started before ends no pause");
+        now += PAUSE_MAX;
         assert_eq!(launching.note(false, now), None);
         assert_eq!(launching.note(true, now), Some(PAUSE_MIN));
     }

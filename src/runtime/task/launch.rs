@@ -20,7 +20,7 @@ use crate::agent::LaunchEnded;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::janitor::apply;
-use crate::shared::{SharedRef, chance};
+use crate::shared::{Phase, SharedRef, chance};
 
 /// How long it waits before it writes again what the store did not take.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -105,6 +105,12 @@ impl Handle<Launch> for TaskActor {
     fn handle(&mut self, message: Launch, cx: &mut Context<Self>) -> Reply<()> {
         if self.process.is_none() && !self.launched.is_set() {
             self.launched.set();
+            if self.shared.phase() != Phase::Serving {
+                // Whoever ends the processes of a drain has perhaps looked already.
+                let report = Report::HandedBack { reason: "the hive stops", usage: None };
+                self.report(ProcessEnded { report, workspace: None, is_launch_failure: false }, cx);
+                return Reply::Now(());
+            }
             let assignment = self.assignment(message);
             let Running { output, ended, leash } = self.shared.links.start(assignment);
             if self.lease.is_cancel_requested {
@@ -114,11 +120,13 @@ impl Handle<Launch> for TaskActor {
             let told = Told { shared: self.shared.clone(), coordinator: self.coordinator.clone() };
             let (task, attempt) = (self.lease.task, self.lease.attempt);
             let life = async move {
-                let mut output = output;
+                let (mut output, mut stored_bytes) = (output, 0);
                 while let Some(piece) = output.recv().await {
                     let bytes_max = told.shared.settings.limits.output_bytes_max;
-                    let (text, follows_cut) = (piece.text, piece.follows_cut);
-                    told.store(AppendOutput { task, attempt, text, bytes_max, follows_cut }).await?;
+                    let (text, follows_cut, after_bytes) =
+                        (piece.text, piece.follows_cut, Some(stored_bytes));
+                    let piece = AppendOutput { task, attempt, text, bytes_max, follows_cut, after_bytes };
+                    stored_bytes = told.store(piece).await?.unwrap_or(stored_bytes);
                 }
                 Some(ended.await.unwrap_or_else(|_| lost()))
             };
@@ -169,10 +177,13 @@ impl TaskActor {
         }
     }
 
-    /// After a restart: the process of the incarnation before ended with it, so the attempt goes back.
-    pub(super) fn hand_back_lost(&mut self, cx: &mut Context<Self>) {
+    /// After a restart: the process of the incarnation before ended with it. The attempt has failed and is charged, so
+    /// that a task that always makes its actor fail does not go round without end.
+    pub(super) fn report_lost(&mut self, cx: &mut Context<Self>) {
         if self.launched.is_set() {
-            let report = Report::HandedBack { reason: "the actor of the task failed", usage: None };
+            let error =
+                AttemptError::stated("actor_failed", "the actor of the task failed, and its process ended");
+            let report = Report::Failed { error, retryable: true, usage: None };
             self.report(ProcessEnded { report, workspace: None, is_launch_failure: false }, cx);
         }
     }
@@ -183,7 +194,8 @@ impl TaskActor {
             // An agent that does not hear of it pauses one attempt later.
             let _ = seat.actor.tell(LaunchEnded { is_failure: ended.is_launch_failure });
         }
-        tracing::debug!(task.id = %task, attempt, report = ?ended.report, "the process of an attempt has ended");
+        let report = word(&ended.report);
+        tracing::debug!(task.id = %task, attempt, report, "the process of an attempt has ended");
         let command = FinishAttempt {
             task,
             attempt,
@@ -228,6 +240,16 @@ fn ahead(start_to_close_ms: u64, shared: &SharedRef) -> u64 {
     start_to_close_ms.saturating_sub(end_ms).max(1)
 }
 
+/// What a log says of a report: what it holds may be secret, and large.
+const fn word(report: &Report) -> &'static str {
+    match report {
+        Report::Succeeded { .. } => "succeeded",
+        Report::Failed { .. } => "failed",
+        Report::TimedOut { .. } => "timed_out",
+        Report::HandedBack { .. } => "handed_back",
+    }
+}
+
 /// What the link owes us when it breaks.
 fn lost() -> ProcessEnded {
     let error = AttemptError::stated("link_lost", "the hive lost the process that worked on it");
@@ -245,27 +267,41 @@ struct Told {
 }
 
 impl Told {
-    /// Stores a piece of output; `None` when the attempt is over.
-    async fn store(&self, piece: AppendOutput) -> Option<()> {
+    /// Stores a piece of output; answers how many bytes are stored now, `None` within when it can never be stored.
+    /// `None` when the attempt is over.
+    async fn store(&self, piece: AppendOutput) -> Option<Option<u64>> {
         let (task, attempt) = (piece.task, piece.attempt);
         self.shared.board.progressed(task, attempt, self.shared.clock.now());
         loop {
             match apply(self.coordinator.clone(), piece.clone()).await {
-                Ok(Appended::Done { .. }) => {
+                Ok(Appended::Done { stored_bytes, .. }) => {
                     self.shared.board.output_stored(task, attempt);
-                    return Some(());
+                    return Some(Some(stored_bytes));
                 }
                 Ok(Appended::Stale | Appended::NotFound) => return None,
+                Err(Error::Refused(why)) => {
+                    tracing::error!(task.id = %task, attempt, %why, "the store refuses a piece of output; it is left out");
+                    return Some(None);
+                }
                 Err(error) => self.pause(&error).await,
             }
         }
     }
 
-    async fn finish(&self, command: FinishAttempt) {
+    async fn finish(&self, mut command: FinishAttempt) {
+        let mut is_plain = false;
         while let Err(error) = apply(self.coordinator.clone(), command.clone()).await {
             if let Error::Refused(why) = &error {
                 tracing::error!(task.id = %command.task, %why, "the store refuses the report of a process");
-                return;
+                if is_plain {
+                    return;
+                }
+                // So that the work is not done again only to be refused again.
+                is_plain = true;
+                let error = AttemptError::stated("unstorable", "the store refuses the report of its process");
+                command.report = Report::Failed { error, retryable: false, usage: None };
+                command.workspace = None;
+                continue;
             }
             self.pause(&error).await;
         }

@@ -33,7 +33,7 @@ pub(super) fn each_change_is_stored_and_told_once<R: Rig>() {
     let agent = world.agent("ada");
     let patch = AgentPatch { capacity: Some(4), role: Some(name("tester")), ..AgentPatch::default() };
     for (change, kind) in [
-        (AgentEdit::Patch(patch), EventKind::AgentUpdated),
+        (AgentEdit::Patch { patch, seen: None }, EventKind::AgentUpdated),
         (AgentEdit::Drain(true), EventKind::AgentStateChanged),
         (AgentEdit::Observe(Health::Stalled), EventKind::AgentStateChanged),
     ] {

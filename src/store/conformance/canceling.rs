@@ -63,7 +63,7 @@ pub(super) fn a_holder_that_does_not_end_is_reaped<R: Rig>() {
     assert_eq!(world.sweep(Chore::ReapLeases).count, 1, "heartbeats do not prolong the grace");
     let record = world.task(claimed.task);
     assert_eq!((record.status.state, record.status.failures), (TaskState::Canceled, 0));
-    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
     assert_eq!(attempts[0].outcome, Some(Outcome::Canceled));
 }
 

@@ -82,7 +82,7 @@ pub(super) fn nobody_claims_what_the_agent_cannot_do<R: Rig>() {
         capabilities: Some(BTreeSet::from([name("gpu"), name("rust")])),
         ..Default::default()
     };
-    world.change_agent(agent, AgentEdit::Patch(patch));
+    world.change_agent(agent, AgentEdit::Patch { patch, seen: None });
     assert_eq!(world.claim(lane, agent, 1).len(), 1);
     let lane = world.submit_with("pinned", |task| task.agent_id = Some(agent)).lane;
     assert_eq!(world.claim(lane, other, 1), []);

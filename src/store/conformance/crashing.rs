@@ -29,7 +29,7 @@ pub(super) fn what_a_process_worked_on_is_queued_again_uncharged<R: Rig>() {
     assert_eq!((record.status.attempt, record.status.failures, record.status.crashes), (1, 0, 1));
     let error = AttemptError { kind: "crashed".into(), message: "the hive that ran it ended".into() };
     assert_eq!(record.error, Some(error.clone()));
-    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
     assert_eq!((attempts[0].outcome, &attempts[0].error), (Some(Outcome::Crashed), &Some(error)));
     assert_eq!((attempts[0].agent, attempts[0].ended_at), (Some(agent), Some(world.now())));
     assert_eq!(world.state(outside.task), TaskState::Working, "a worker lives outside and goes on");
@@ -84,7 +84,7 @@ pub(super) fn a_crash_after_a_cancel_is_a_cancel<R: Rig>() {
     let record = world.task(task);
     assert_eq!((record.status.state, record.status.crashes), (TaskState::Canceled, 0));
     assert_eq!(world.events.last().unwrap().kind, EventKind::TaskCanceled);
-    let attempts = world.ask(|readers| readers.attempts(ME, task)).unwrap();
+    let attempts = world.ask(|readers| readers.attempts(ME, task, u32::MAX, 9)).unwrap();
     assert_eq!(attempts[0].outcome, Some(Outcome::Canceled));
 }
 

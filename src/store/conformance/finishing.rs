@@ -71,7 +71,7 @@ pub(super) fn an_attempt_handed_back_is_not_charged<R: Rig>() {
     let record = world.task(claimed.task);
     assert_eq!((record.status.failures, record.status.attempt), (0, 1));
     assert_eq!(world.events.last().unwrap().kind, EventKind::TaskReleased);
-    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
     assert_eq!(attempts[0].outcome, Some(Outcome::Interrupted));
     let again = world.claim(record.lane, claimed.agent, 1);
     assert_eq!(again[0].attempt, 2, "the fencing number grows all the same");
@@ -128,7 +128,7 @@ pub(super) fn a_reported_timeout_is_charged_and_called_so<R: Rig>() {
     let record = world.task(claimed.task);
     assert_eq!(record.status.failures, 1);
     assert_eq!(record.error.unwrap().kind, "start_to_close_timeout");
-    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
     assert_eq!(attempts[0].outcome, Some(Outcome::TimedOut));
     let event = world.events.last().unwrap();
     assert_eq!(event.kind, EventKind::TaskRetrying);
@@ -158,7 +158,7 @@ pub(super) fn what_an_attempt_cost_is_kept_however_it_ended<R: Rig>() {
     ] {
         let claimed = world.working(called);
         world.finish(claimed.task, 1, report);
-        let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+        let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
         assert_eq!(attempts[0].usage, usage, "{called}");
         assert_eq!(world.task(claimed.task).usage, usage, "{called}");
     }
@@ -191,13 +191,13 @@ pub(super) fn what_an_attempt_left_in_its_workspace_is_kept<R: Rig>() {
         world.sweep(Chore::StageDue);
     }
     world.rig.reopen();
-    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
     let workspaces: Vec<_> = attempts.into_iter().map(|attempt| attempt.workspace).collect();
     assert_eq!(workspaces, [Some(left.clone()), None, Some(bare), Some(left)]);
     let detail = world.ask(|readers| readers.task(ME, claimed.task)).unwrap();
     assert_eq!(detail.result.as_deref(), Some(r#"{"ok":true}"#));
     let running = world.working("bob");
-    let attempts = world.ask(|readers| readers.attempts(ME, running.task)).unwrap();
+    let attempts = world.ask(|readers| readers.attempts(ME, running.task, u32::MAX, 9)).unwrap();
     assert_eq!(attempts[0].workspace, None);
 }
 

@@ -46,7 +46,7 @@ pub(super) fn a_lost_lease_is_charged_and_comes_back_after_its_backoff<R: Rig>()
     assert!(record.eligible_at.unwrap() > world.now());
     assert_eq!(world.events.last().unwrap().kind, EventKind::TaskRetrying);
     assert_eq!(world.finish(claimed.task, 1, success()), Finished::Stale, "the late holder is fenced");
-    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
     assert_eq!(attempts[0].outcome, Some(Outcome::LeaseLost));
     assert_eq!(world.sweep(Chore::ReapLeases).count, 0);
 }
@@ -75,7 +75,7 @@ pub(super) fn each_timeout_has_its_own_name<R: Rig>() {
         let record = world.task(claimed.task);
         assert_eq!(record.error.map(|error| error.kind).as_deref(), Some(kind));
         assert_eq!((record.status.state, record.status.failures), (state, 1), "{kind}");
-        let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
+        let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
         assert_eq!(attempts[0].outcome, Some(Outcome::TimedOut));
     }
 }

@@ -77,7 +77,9 @@ pub(super) fn a_link_is_replaced_whole<R: Rig>() {
     ] {
         let told = world.told(|world| {
             let patch = AgentPatch { link: Some(process(wanted.clone())), ..AgentPatch::default() };
-            let AgentChange::Done(after) = world.change_agent(agent.id, AgentEdit::Patch(patch)) else {
+            let AgentChange::Done(after) =
+                world.change_agent(agent.id, AgentEdit::Patch { patch, seen: None })
+            else {
                 panic!()
             };
             assert_eq!(after.asked.link, process(wanted));
@@ -86,8 +88,45 @@ pub(super) fn a_link_is_replaced_whole<R: Rig>() {
         assert_eq!(told, kinds, "a secret alone is a change, too");
     }
     let capacity = AgentPatch { capacity: Some(2), ..AgentPatch::default() };
-    let AgentChange::Done(after) = world.change_agent(agent.id, AgentEdit::Patch(capacity)) else { panic!() };
+    let AgentChange::Done(after) =
+        world.change_agent(agent.id, AgentEdit::Patch { patch: capacity, seen: None })
+    else {
+        panic!()
+    };
     assert_eq!(after.asked.link.process().unwrap().timeout_ms, None);
+}
+
+pub(super) fn a_patch_of_what_is_no_longer_so_changes_nothing<R: Rig>() {
+    let mut world = World::<R>::new();
+    let Registered::Accepted(agent) = world.agent_with("ada", |agent| agent.link = process(link("hunter2")))
+    else {
+        panic!()
+    };
+    let edit = |capacity| {
+        let patch = AgentPatch { capacity: Some(capacity), ..AgentPatch::default() };
+        AgentEdit::Patch { patch, seen: Some(Box::new(agent.asked.clone())) }
+    };
+    assert!(matches!(world.change_agent(agent.id, edit(2)), AgentChange::Done(_)));
+    let told = world.told(|world| {
+        assert!(matches!(world.change_agent(agent.id, edit(3)), AgentChange::Superseded));
+    });
+    assert_eq!(told, []);
+    let now = world.ask(|readers| readers.agent(ME, agent.id)).unwrap();
+    assert_eq!(now.asked.capacity, 2);
+}
+
+pub(super) fn the_secrets_of_an_agent_leave_the_store_with_it<R: Rig>() {
+    let mut world = World::<R>::new();
+    let Registered::Accepted(agent) = world.agent_with("ada", |agent| agent.link = process(link("hunter2")))
+    else {
+        panic!()
+    };
+    let AgentChange::Done(removed) = world.change_agent(agent.id, AgentEdit::Remove) else { panic!() };
+    let left = removed.asked.link.process().unwrap();
+    assert_eq!((left.env.len(), left.command.len()), (0, 2));
+    let again = RegisterAgent { agent: *agent, key: None, correlation_id: "r".into() };
+    let Registered::Replayed(found) = world.apply(again) else { panic!() };
+    assert!(found.asked.link.process().unwrap().env.is_empty());
 }
 
 pub(super) fn no_event_carries_a_value_of_an_environment<R: Rig>() {
@@ -97,7 +136,7 @@ pub(super) fn no_event_carries_a_value_of_an_environment<R: Rig>() {
         panic!()
     };
     let patch = AgentPatch { link: Some(process(link("correct horse"))), ..AgentPatch::default() };
-    let change = AgentEdit::Patch(patch);
+    let change = AgentEdit::Patch { patch, seen: None };
     let patch = ChangeAgent { tenant: ME, agent: agent.id, change, correlation_id: "r".into() };
     let commands: [Command; 2] = [
         RegisterAgent { agent: *agent.clone(), key: None, correlation_id: "r".into() }.into(),

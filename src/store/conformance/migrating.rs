@@ -139,8 +139,8 @@ fn what_an_earlier_hive_stored_is_understood() {
         let detail = store.readers.task(me, TaskId::from_raw(100)).await.unwrap().unwrap();
         assert_eq!((detail.record.status.state, detail.record.status.crashes), (TaskState::Completed, 0));
         assert_eq!(detail.result.as_deref(), Some(r#"{"ok": true}"#));
-        let attempts = store.readers.attempts(me, task).await.unwrap().unwrap();
-        let outcomes: Vec<_> = attempts.iter().filter_map(|attempt| attempt.outcome).collect();
+        let attempts = store.readers.attempts(me, task, u32::MAX, 9).await.unwrap().unwrap();
+        let outcomes: Vec<_> = attempts.iter().rev().filter_map(|attempt| attempt.outcome).collect();
         assert_eq!(outcomes, Outcome::ALL[1..6]);
         assert!(attempts.iter().all(|attempt| attempt.workspace.is_none()));
         let agent = store.readers.agent(me, AgentId::from_raw(50)).await.unwrap().unwrap();

@@ -14,6 +14,7 @@ fn piece(claimed: &ClaimedTask, text: &str) -> AppendOutput {
         text: text.into(),
         bytes_max: 1_000,
         follows_cut: false,
+        after_bytes: None,
     }
 }
 
@@ -111,6 +112,23 @@ pub(super) fn what_follows_a_cut_takes_no_more_than_its_room<R: Rig>() {
     let answer = world.apply(within(6, true, "more"));
     assert_eq!(answer, Appended::Done { stored_bytes: 6, is_truncated: true });
     assert_eq!(shown(&world, &claimed).len(), 2, "no room is no piece");
+}
+
+pub(super) fn a_piece_that_is_sent_again_is_stored_once<R: Rig>() {
+    let mut world = World::<R>::new();
+    let claimed = world.working("ada");
+    let after = |bytes, text: &str| AppendOutput { after_bytes: Some(bytes), ..piece(&claimed, text) };
+    for _ in 0..3 {
+        assert_eq!(world.apply(after(0, "one")), Appended::Done { stored_bytes: 3, is_truncated: false });
+    }
+    for _ in 0..2 {
+        assert_eq!(world.apply(after(3, "one")), Appended::Done { stored_bytes: 6, is_truncated: false });
+    }
+    let after_cut = AppendOutput { follows_cut: true, ..after(6, "end") };
+    for is_truncated in [true, false] {
+        assert_eq!(world.apply(after_cut.clone()), Appended::Done { stored_bytes: 9, is_truncated });
+    }
+    assert_eq!(shown(&world, &claimed), pairs(&[("one", false), ("one", true), ("end", false)]));
 }
 
 pub(super) fn only_the_present_attempt_may_write<R: Rig>() {

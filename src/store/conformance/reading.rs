@@ -129,7 +129,7 @@ pub(super) fn another_tenant_sees_nothing<R: Rig>() {
     let id = world.submit("mine").id;
     let other = TenantId(2);
     assert_eq!(world.ask(|readers| readers.task(other, id)), None);
-    assert_eq!(world.ask(|readers| readers.attempts(other, id)), None);
+    assert_eq!(world.ask(|readers| readers.attempts(other, id, u32::MAX, 9)), None);
     let nothing = TaskPage { items: vec![], next_before: None };
     for state in [None, Some(TaskState::Queued)] {
         let filter = TaskFilter { state, ..TaskFilter::default() };
@@ -179,15 +179,23 @@ pub(super) fn attempts_show_the_past_and_the_present_one<R: Rig>() {
     world.sweep(crate::command::Chore::StageDue);
     let lane = world.task(claimed.task).lane;
     world.claim(lane, claimed.agent, 1);
-    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task)).unwrap();
-    assert_eq!(attempts.iter().map(|attempt| attempt.attempt).collect::<Vec<_>>(), [1, 2]);
-    assert_eq!(attempts[0].outcome, Some(domain::Outcome::Failed));
-    assert_eq!(attempts[0].ended_at, Some(claimed.started_at.plus_ms(10)));
-    assert_eq!(attempts[0].started_at, claimed.started_at);
-    assert_eq!((attempts[1].ended_at, attempts[1].outcome), (None, None));
-    assert_eq!((attempts[1].started_at, attempts[1].agent), (world.now(), Some(claimed.agent)));
+    let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
+    assert_eq!(attempts.iter().map(|attempt| attempt.attempt).collect::<Vec<_>>(), [2, 1]);
+    let part = |before, limit| {
+        let part = world.ask(|readers| readers.attempts(ME, claimed.task, before, limit)).unwrap();
+        part.iter().map(|attempt| attempt.attempt).collect::<Vec<_>>()
+    };
+    assert_eq!((part(3, 1), part(2, 9), part(1, 9), part(3, 0)), (vec![2], vec![1], vec![], vec![]));
+    assert_eq!(world.ask(|readers| readers.state(ME, claimed.task)), Some(TaskState::Working));
+    assert_eq!(world.ask(|readers| readers.state(TenantId(2), claimed.task)), None);
+    let [present, past] = &attempts[..] else { panic!() };
+    assert_eq!(past.outcome, Some(domain::Outcome::Failed));
+    assert_eq!(past.ended_at, Some(claimed.started_at.plus_ms(10)));
+    assert_eq!(past.started_at, claimed.started_at);
+    assert_eq!((present.ended_at, present.outcome), (None, None));
+    assert_eq!((present.started_at, present.agent), (world.now(), Some(claimed.agent)));
     let fresh = world.submit("fresh").id;
-    assert_eq!(world.ask(|readers| readers.attempts(ME, fresh)), Some(vec![]));
+    assert_eq!(world.ask(|readers| readers.attempts(ME, fresh, u32::MAX, 9)), Some(vec![]));
 }
 
 pub(super) fn working_leases_are_listed_for_a_start<R: Rig>() {

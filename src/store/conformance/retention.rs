@@ -15,7 +15,7 @@ fn retire<R: Rig>(world: &World<R>, limit: u32) -> Sweep {
 
 fn output(claimed: &ClaimedTask, text: &str) -> AppendOutput {
     let (task, attempt, text) = (claimed.task, claimed.attempt, text.into());
-    AppendOutput { task, attempt, text, bytes_max: 1_000, follows_cut: false }
+    AppendOutput { task, attempt, text, bytes_max: 1_000, follows_cut: false, after_bytes: None }
 }
 
 fn checkpoint(seq: i64) -> SaveCheckpoint {
@@ -67,7 +67,7 @@ pub(super) fn ended_tasks_leave_in_chunks_with_all_that_belongs_to_them<R: Rig>(
         (EventKind::SystemTasksRetired, r#"{"completed":2,"failed":0,"canceled":0}"#)
     );
     assert_eq!(world.ask(|readers| readers.task(ME, ids[0])), None);
-    assert_eq!(world.ask(|readers| readers.attempts(ME, ids[0])), None);
+    assert_eq!(world.ask(|readers| readers.attempts(ME, ids[0], u32::MAX, 9)), None);
     assert_eq!(world.ask(|readers| readers.output(ME, ids[0], (0, 0), 9)), None);
     assert_eq!(world.rig.orphan_count(), 0, "nothing of theirs is left behind");
     assert_eq!(world.state(ids[2]), TaskState::Completed);

@@ -27,6 +27,9 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &AppendOutput) -> Result<App
         return Ok(Appended::Stale);
     }
     let tail = tail(batch, command)?;
+    if command.after_bytes.is_some_and(|bytes| tail.end_bytes > bytes) {
+        return Ok(Appended::Done { stored_bytes: tail.end_bytes, is_truncated: tail.is_truncated });
+    }
     if command.follows_cut && tail.chunk > 0 && !tail.is_truncated {
         mark_truncated(batch, command, tail.chunk)?;
     }

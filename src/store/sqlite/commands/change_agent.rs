@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Agent, AgentPatch, EventKind};
+use domain::{Agent, AgentPatch, EventKind, Link};
 
 use crate::command::{AgentEdit, ChangeAgent};
 use crate::outcome::AgentChange;
@@ -19,7 +19,10 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ChangeAgent) -> Result<Agen
     let before = row.understood()?;
     let mut after = before.clone();
     let kind = match &command.change {
-        AgentEdit::Patch(patch) => {
+        AgentEdit::Patch { seen: Some(seen), .. } if **seen != before.asked => {
+            return Ok(AgentChange::Superseded);
+        }
+        AgentEdit::Patch { patch, .. } => {
             edit(&mut after, patch);
             EventKind::AgentUpdated
         }
@@ -31,7 +34,13 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ChangeAgent) -> Result<Agen
             after.health = *health;
             EventKind::AgentStateChanged
         }
-        AgentEdit::Remove => EventKind::AgentRemoved,
+        AgentEdit::Remove => {
+            // Its secrets go with it; the attempts that still run have theirs.
+            if let Link::Process(link) = &mut after.asked.link {
+                link.env.clear();
+            }
+            EventKind::AgentRemoved
+        }
     };
     let is_removed = matches!(command.change, AgentEdit::Remove);
     if is_removed || after != before {

@@ -51,17 +51,43 @@ pub(crate) fn detail(
     Ok(Some(TaskDetail { record, input: input.map(Arc::from), result: result.map(Arc::from) }))
 }
 
-/// A task's attempts in order, the present one last.
-pub(crate) fn attempts(
+/// In which state a task is.
+pub(crate) fn state(
     session: &mut Session<'_>,
     tenant: TenantId,
     id: TaskId,
+) -> Result<Option<TaskState>, Failure> {
+    Ok(row(session, tenant, id)?.map(|task| task.state))
+}
+
+/// A task's attempts below `before`, the latest first.
+pub(crate) fn attempts(
+    session: &mut Session<'_>,
+    (tenant, id): (TenantId, TaskId),
+    before: u32,
+    limit: u32,
 ) -> Result<Option<Vec<AttemptRecord>>, Failure> {
     use attempts as a;
     let Some(task) = row(session, tenant, id)? else { return Ok(None) };
+    let mut records = Vec::new();
+    if task.state == TaskState::Working && task.attempt < before && limit > 0 {
+        records.push(AttemptRecord {
+            attempt: task.attempt,
+            agent: task.agent,
+            started_at: task.started_at.unwrap_or_default(),
+            ended_at: None,
+            outcome: None,
+            error: None,
+            usage: None,
+            workspace: None,
+        });
+    }
+    let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(records.len());
     let rows: Vec<RawAttempt> = a::table
         .filter(a::task_id.eq(id.raw()))
-        .order(a::attempt)
+        .filter(a::attempt.lt(count_column(before)))
+        .order(a::attempt.desc())
+        .limit(i64::try_from(room).unwrap_or(i64::MAX))
         .select((
             a::attempt,
             a::agent_id,
@@ -74,18 +100,8 @@ pub(crate) fn attempts(
             a::workspace,
         ))
         .load(session.conn)?;
-    let mut records = rows.into_iter().map(AttemptRecord::try_from).collect::<Result<Vec<_>, _>>()?;
-    if task.state == TaskState::Working {
-        records.push(AttemptRecord {
-            attempt: task.attempt,
-            agent: task.agent,
-            started_at: task.started_at.unwrap_or_default(),
-            ended_at: None,
-            outcome: None,
-            error: None,
-            usage: None,
-            workspace: None,
-        });
+    for raw in rows {
+        records.push(raw.try_into()?);
     }
     Ok(Some(records))
 }
