@@ -1,10 +1,14 @@
 //! Real processes under the real guard: how they begin, how they end, and that nothing of them is left.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use domain::{AgentId, ProcessLink, Report, Secret, TaskId};
 use links::{Assignment, Ended, LinkSettings, Links, OutputLimits, Running, Why};
 use rustix::process::{Pid, Signal, kill_process};
@@ -156,9 +160,8 @@ impl Rig {
             .spawn()?;
         let stdout = hive.stdout.take().context("its output")?;
         let guard = tokio::task::spawn_blocking(move || {
-            use std::io::BufRead;
             let mut line = String::new();
-            std::io::BufReader::new(stdout).read_line(&mut line).map(|_| line)
+            BufReader::new(stdout).read_line(&mut line).map(|_| line)
         });
         Ok((hive, guard.await??.trim().parse()?))
     }
@@ -369,6 +372,55 @@ async fn a_command_that_does_not_listen_is_killed_after_its_time_and_the_grace()
     assert!(matches!(ended.report, Report::TimedOut { .. }));
     assert!(took > Duration::from_millis(690) && took < Duration::from_secs(5), "{took:?}");
     Ok(())
+}
+
+#[test]
+fn a_command_that_was_done_before_it_was_asked_to_end_ended_by_itself() -> Result<()> {
+    let rig = Rig::new()?;
+    let fifo = rig.folder.path().join("fifo");
+    ensure!(Command::new("mkfifo").arg(&fifo).status()?.success());
+    let (mut control, theirs) = UnixStream::pair()?;
+    control.set_read_timeout(Some(PATIENCE))?;
+    let mut guard = Command::new(program())
+        .arg("exec-guard")
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    writeln!(control, "{}", rig.spec(&format!("read word < '{}'", fifo.display())))?;
+    let mut told = BufReader::new(control.try_clone()?);
+    let mut hear = || -> Result<Value> {
+        let mut line = String::new();
+        told.read_line(&mut line)?;
+        Ok(serde_json::from_str(&line)?)
+    };
+    let command = i32::try_from(hear()?["started"]["pid"].as_i64().context("a number")?)?;
+    // the guard sees neither the end nor the word before it goes on, and then both at once
+    let signal = |signal| kill_process(Pid::from_child(&guard), signal);
+    signal(Signal::STOP)?;
+    until_state(i32::try_from(guard.id())?, "T")?;
+    std::fs::write(&fifo, "done\n")?;
+    until_state(command, "Z")?;
+    control.write_all(b"end\n")?;
+    signal(Signal::CONT)?;
+    let ended = hear()?;
+    assert_eq!(ended["ended"]["how"], json!({"exited": {"code": 0}}), "{ended:#}");
+    guard.wait()?;
+    rig.is_empty()
+}
+
+/// Waits until a process is in a state, as `/proc/PID/stat` calls it.
+fn until_state(pid: i32, state: &str) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        if text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(state)) {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < PATIENCE, "{pid} is not in state {state}: {text}");
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,18 @@
 //! Workspaces end to end: a worktree for each attempt, reported, kept, listed and pruned.
 
 use std::collections::HashSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use domain::{Keep, ProcessLink, Workspace};
+use links::Why;
 use serde_json::{Value, json};
-use tests::{Hive, cli};
+use tests::{Hive, PATIENCE, cli};
+
+use crate::process_guard::{Rig, failure, rest};
 
 fn git(folder: &Path, words: &[&str]) -> Result<String> {
     let mut command = Command::new("git");
@@ -177,6 +183,57 @@ async fn a_directory_is_lent_to_one_attempt_at_a_time_over_all_agents() -> Resul
         let task = hive.task_ended(&id).await?;
         assert_eq!(task["state"], "completed", "{task:#}");
         assert_eq!(task["result"]["text"], json!(folder.path().canonicalize()?), "{task:#}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_attempt_whose_workspace_takes_long_ends_when_it_is_asked_to_and_when_its_time_is_over()
+-> Result<()> {
+    for (timeout_ms, kind) in [(None, "canceled"), (Some(200), "timeout")] {
+        let (rig, repo) = (Rig::new()?, repository()?);
+        let (begun, gate) = (rig.folder.path().join("begun"), rig.folder.path().join("gate"));
+        ensure!(Command::new("mkfifo").arg(&gate).status()?.success());
+        let filter = format!("touch '{}'; cat '{}' >/dev/null; cat", begun.display(), gate.display());
+        git(repo.path(), &["config", "filter.slow.smudge", &filter])?;
+        std::fs::write(repo.path().join(".git/info/attributes"), "README filter=slow\n")?;
+        let repository = repo.path().to_str().context("a path")?.to_owned();
+        let workspace = Workspace::GitWorktree { repository, base: None, keep: Keep::Changed };
+        let running = rig.start(ProcessLink { workspace, timeout_ms, ..rig.shell("echo up") });
+        until(|| begun.exists()).context("nothing is made")?;
+        if timeout_ms.is_none() {
+            running.leash.end(Why::Canceled);
+        }
+        let (output, ended) = rest(running).await?;
+        assert_eq!((failure(&ended).0, output.as_str(), ended.is_launch_failure), (kind, "", false));
+        // what is made all the same goes as it came
+        std::fs::write(&gate, "")?;
+        let workspaces = rig.folder.path().join("data/workspaces");
+        until(|| std::fs::read_dir(&workspaces).is_ok_and(|mut left| left.next().is_none()))
+            .context("the workspace stays")?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn files_of_agents_and_git_are_as_open_as_the_hive_was_started_with() -> Result<()> {
+    let (hive, repo) = (Hive::start().await?, repository()?);
+    worktree_agent(&hive, repo.path(), 1).await?;
+    let id = hive.ask("git", "umask; echo new > new.txt").await?;
+    let task = hive.task_ended(&id).await?;
+    let umask = rustix::process::umask(rustix::fs::Mode::empty()).bits();
+    assert_eq!(task["result"]["text"], json!(format!("{umask:04o}")));
+    let mode = |path: &Path| Ok::<_, std::io::Error>(std::fs::metadata(path)?.permissions().mode() & 0o777);
+    assert_eq!(mode(&repo.path().join(format!(".git/refs/heads/hive/{id}-1")))?, 0o666 & !umask);
+    assert_eq!(mode(&hive.folder().join("admin.token"))?, 0o600);
+    Ok(())
+}
+
+fn until(mut holds: impl FnMut() -> bool) -> Result<()> {
+    let began = Instant::now();
+    while !holds() {
+        ensure!(began.elapsed() < PATIENCE, "it does not come to be");
+        std::thread::yield_now();
     }
     Ok(())
 }

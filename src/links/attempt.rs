@@ -44,7 +44,7 @@ pub struct OutputLimits {
 pub struct Running {
     /// What it prints, in pieces of at most 64 KiB; ends when it prints no more. Not taking a piece holds the process up.
     pub output: mpsc::Receiver<OutputPiece>,
-    /// How it ended; comes after the last piece of output was taken.
+    /// How it ended; comes after the last piece of output was handed over, so drain `output` first.
     pub ended: oneshot::Receiver<Ended>,
     /// Ends it; dropped, everything that it started is killed at once.
     pub leash: Leash,

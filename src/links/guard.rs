@@ -17,7 +17,8 @@
 //!
 //! Invariant: when the control socket closes, everything is killed at once, however the hive ended.
 //!
-//! Invariant: the record (`record`) is complete before the command runs, and goes when nothing runs.
+//! Invariant: the record (`record`) is complete before the command runs, and goes when nothing runs: where something
+//! cannot be killed, it stays for the next start.
 //!
 //! What can get away: whatever asks a service outside of the tree to run it (`systemd-run`, `at`, a container engine), and
 //! what the hive's user may not signal (`sudo`).
@@ -77,7 +78,9 @@ pub fn main() -> Result<(), Error> {
         Ok(launched) => watch.until_ended(&launched),
         Err(message) => watch.failed(message),
     };
-    record::remove(&spec.record);
+    if ended.left_count == 0 {
+        record::remove(&spec.record);
+    }
     watch.tell(ended);
     Ok(())
 }

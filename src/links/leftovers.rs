@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing is killed by its number alone: only who was on record with the time of its start, who carries the mark
 //! of an attempt in its environment, and their descendants.
+//!
+//! Invariant: a record stays while anything of its attempt runs, so that the next start tries again.
 
 use std::collections::HashSet;
 use std::fs;
@@ -24,23 +26,37 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// From one look to the next.
 const BEAT: Duration = Duration::from_millis(10);
 
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    was_running: bool,
+    /// Whether nothing of it runs any more.
+    is_over: bool,
+}
+
 /// Ends all that is on record in a folder; answers of how many attempts something was still running.
 pub(crate) fn end_all(folder: &Path) -> usize {
+    end_all_within(folder, KILL_TIMEOUT)
+}
+
+fn end_all_within(folder: &Path, timeout: Duration) -> usize {
     let paths: Vec<PathBuf> = fs::read_dir(folder)
         .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
         .unwrap_or_default();
     let boot_id = record::boot_id();
-    let mut records: Vec<Record> = paths.iter().filter_map(|path| Record::read(path).ok()).collect();
-    records.retain(|record| record.boot_id == boot_id);
+    let mut records: Vec<(&Path, Record)> =
+        paths.iter().filter_map(|path| Some((path.as_path(), Record::read(path).ok()?))).collect();
+    records.retain(|(_, record)| record.boot_id == boot_id);
 
-    let count = records.iter().filter(|record| !remains(record).is_empty()).count();
-    until(GUARDS_TIMEOUT, || !records.iter().any(|record| record.guard.is_alive()));
-    for record in &records {
-        end(record);
-    }
+    let count = records.iter().filter(|(_, record)| !remains(record).is_empty()).count();
+    until(GUARDS_TIMEOUT.min(timeout), || !records.iter().any(|(_, record)| record.guard.is_alive()));
+    records.retain(|(_, record)| !end(record, timeout).is_over);
     // records, prompts, and what was being written
-    for path in paths {
-        record::remove(&path);
+    for path in paths.iter().filter(|path| !records.iter().any(|(kept, _)| kept == path)) {
+        record::remove(path);
+    }
+    for (path, _) in records {
+        tracing::error!(record = %path.display(), "what an earlier hive left running cannot be killed");
     }
     count
 }
@@ -48,14 +64,20 @@ pub(crate) fn end_all(folder: &Path) -> usize {
 /// Ends the attempt of a record whose guard was killed; answers whether something was still running.
 pub(crate) fn end_one(path: &Path) -> bool {
     let Ok(record) = Record::read(path) else { return false };
-    let was_running = record.boot_id == record::boot_id() && end(&record);
-    record::remove(path);
-    was_running
+    let ended = if record.boot_id == record::boot_id() {
+        end(&record, KILL_TIMEOUT)
+    } else {
+        End { was_running: false, is_over: true }
+    };
+    if ended.is_over {
+        record::remove(path);
+    }
+    ended.was_running
 }
 
-fn end(record: &Record) -> bool {
+fn end(record: &Record, timeout: Duration) -> End {
     let mut was_running = false;
-    until(KILL_TIMEOUT, || {
+    let is_over = until(timeout, || {
         let left = remains(record);
         was_running |= !left.is_empty();
         if let Some(group) = Pid::from_raw(record.command.pid)
@@ -69,7 +91,7 @@ fn end(record: &Record) -> bool {
         }
         left.is_empty()
     });
-    was_running
+    End { was_running, is_over }
 }
 
 /// What still runs of an attempt.
@@ -94,10 +116,42 @@ fn bears(pid: i32, variable: &[u8]) -> bool {
     environment.split(|byte| *byte == 0).any(|entry| entry == variable)
 }
 
-/// Asks again and again until something holds, or the time is over.
-fn until(timeout: Duration, mut holds: impl FnMut() -> bool) {
+/// Asks again and again until something holds, or the time is over; answers whether it holds.
+fn until(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let give_up_at = Instant::now() + timeout;
-    while !holds() && Instant::now() < give_up_at {
+    loop {
+        if holds() {
+            return true;
+        }
+        if Instant::now() >= give_up_at {
+            return false;
+        }
         thread::sleep(BEAT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use super::*;
+    use crate::guard::tree::Identity;
+
+    #[test]
+    fn a_record_stays_while_something_of_its_attempt_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let command = Identity::of(Pid::from_child(&child)).unwrap();
+        let record = Record { guard: command, command, boot_id: record::boot_id(), mark: "none".to_owned() };
+        let (path, prompt) = (folder.path().join("one.json"), folder.path().join("one.prompt"));
+        record.write(&path).unwrap();
+        fs::write(&prompt, "a prompt").unwrap();
+        // time for one look, which still sees what it kills
+        assert_eq!(end_all_within(folder.path(), Duration::ZERO), 1);
+        assert!(path.exists() && !prompt.exists());
+        child.wait().unwrap();
+        assert_eq!(end_all(folder.path()), 0);
+        assert!(!path.exists());
     }
 }

@@ -16,7 +16,7 @@
 //!
 //! Invariant: values of the environment go to the process only: over the control socket, never on a command line.
 //!
-//! Reading order: [`attempt`], [`run`], [`guard`], [`leftovers`]; [`output`], [`result`]; [`workspace`]; [`preset`].
+//! Reading order: [`attempt`], [`run`], [`guard`], [`leftovers`]; [`output`], [`result`]; [`workspace`]; [`preset`]; [`umask`].
 
 pub mod attempt;
 pub mod guard;
@@ -25,6 +25,7 @@ pub mod output;
 pub mod preset;
 pub mod result;
 pub mod run;
+pub mod umask;
 pub mod workspace;
 
 pub use attempt::{Assignment, Ended, Leash, OutputLimits, Running, Why};

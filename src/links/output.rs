@@ -1,11 +1,13 @@
 //! Shapes what a process prints into text that can be stored: valid, bounded, without secrets.
 //!
 //! ```text
-//!   bytes --Decoder--> text --Mask--> head: handed out at once, until it is full
-//!                                     tail: raw bytes in a ring; decoded and masked at the end, and only what is kept
+//!   stdout --Decoder--> text --Mask--.
+//!   stderr --Decoder--> text --Mask--+--> head: handed out at once, until it is full
+//!                                    '--> tail: the last of it in a ring, handed out at the end
 //! ```
 //!
-//! Invariant: text that goes out was masked in one pass over everything that can touch it, however the bytes came.
+//! Invariant: text that goes out was masked in one pass over everything of its stream that can touch it, however the bytes
+//! of both streams came.
 
 pub(crate) mod decode;
 pub(crate) mod mask;
@@ -35,6 +37,15 @@ pub struct OutputPiece {
     pub follows_cut: bool,
 }
 
+/// Which of its two streams a process printed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Its standard output.
+    Stdout,
+    /// Its standard error.
+    Stderr,
+}
+
 /// Makes pieces of what one process prints. The first bytes go out as they come, the last ones at the end.
 ///
 /// All pieces together never exceed the limit, the marker of the cut included: three quarters of it (or all but
@@ -45,41 +56,40 @@ pub struct Shaper {
     bytes_max: usize,
     head_bytes_max: usize,
     mask: Mask,
-    decoder: Decoder,
-    /// Decoded, but it may be the beginning of a secret.
-    pending: String,
-    /// How many bytes of `pending` belong to a secret whose mask is out already.
-    covered: usize,
+    stdout: Uncertain,
+    stderr: Uncertain,
     /// Text of the head that waits to be taken, from `taken` on.
     ready: String,
     taken: usize,
     /// How long the head is so far, in bytes.
     head_bytes: usize,
-    tail: Option<Tail>,
+    /// What the head had no room for.
+    tail: Option<Ring>,
 }
 
-/// What comes after the head.
-#[derive(Debug)]
-struct Tail {
-    /// Masked text that the head had no room for.
-    masked: String,
-    ring: Ring,
+/// The end of one stream that the next bytes of it may change.
+#[derive(Debug, Default)]
+struct Uncertain {
+    decoder: Decoder,
+    /// Decoded, but it may be the beginning of a secret.
+    pending: String,
+    /// How many bytes of `pending` belong to a secret whose mask is out already.
+    covered: usize,
 }
 
 impl Shaper {
     /// For a process that may print `bytes_max` bytes, and that knows these secrets.
     #[must_use]
-    pub fn new(bytes_max: u64, secrets: Vec<Secret>) -> Self {
+    pub fn new(bytes_max: u64, secrets: &[Secret]) -> Self {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         // Limits that leave no room for a marker keep the end only.
         let tail_bytes = (bytes_max / 4).min(TAIL_BYTES_MAX).max(bytes_max.min(MARKER_BYTES_MAX));
         Self {
             bytes_max,
             head_bytes_max: bytes_max - tail_bytes,
-            mask: Mask::new(&secrets),
-            decoder: Decoder::default(),
-            pending: String::new(),
-            covered: 0,
+            mask: Mask::new(secrets),
+            stdout: Uncertain::default(),
+            stderr: Uncertain::default(),
             ready: String::new(),
             taken: 0,
             head_bytes: 0,
@@ -87,17 +97,16 @@ impl Shaper {
         }
     }
 
-    /// Takes what the process printed. Costs a copy into the ring once the head is full.
-    pub fn push(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        while self.tail.is_none() && !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(PIECE_BYTES_MAX));
-            self.decoder.push(now, &mut self.pending);
-            self.extend_head(false);
-            rest = later;
-        }
-        if let Some(tail) = &mut self.tail {
-            tail.ring.push(rest);
+    /// Takes what the process printed on one of its streams.
+    pub fn push(&mut self, stream: Stream, bytes: &[u8]) {
+        for part in bytes.chunks(PIECE_BYTES_MAX) {
+            let uncertain = match stream {
+                Stream::Stdout => &mut self.stdout,
+                Stream::Stderr => &mut self.stderr,
+            };
+            uncertain.decoder.push(part, &mut uncertain.pending);
+            let text = uncertain.certain(&self.mask, false);
+            self.extend(&text);
         }
     }
 
@@ -116,44 +125,41 @@ impl Shaper {
     /// What is left: the rest of the head, the marker of the cut, the tail.
     #[must_use]
     pub fn finish(mut self) -> Vec<OutputPiece> {
-        if self.tail.is_none() {
-            self.decoder.finish(&mut self.pending);
-            self.extend_head(true);
+        for mut uncertain in [std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr)] {
+            uncertain.decoder.finish(&mut uncertain.pending);
+            let text = uncertain.certain(&self.mask, true);
+            self.extend(&text);
         }
         let mut pieces: Vec<OutputPiece> = std::iter::from_fn(|| self.next_piece()).collect();
         let Some(tail) = self.tail.take() else { return pieces };
-        let (text, cut_bytes) = tail.into_text(&self.mask, self.covered);
-        let room = self.bytes_max - self.head_bytes;
-        if cut_bytes == 0 && text.len() <= room {
+        let dropped = tail.dropped();
+        let bytes = tail.into_bytes();
+        let text = decode::lossy_end(&bytes);
+        if dropped == 0 {
             pieces.extend(pieces_of(&text, false));
             return pieces;
         }
-        pieces.extend(pieces_of(&shortened_front(&text, cut_bytes, room), true));
+        let cut_bytes = dropped + count(bytes.len().saturating_sub(text.len()));
+        pieces.extend(pieces_of(&shortened_front(&text, cut_bytes, self.bytes_max - self.head_bytes), true));
         pieces
     }
 
-    /// Moves what is certain of `pending` to the head; what the head has no room for begins the tail.
-    fn extend_head(&mut self, is_last: bool) {
-        self.ready.drain(..self.taken);
-        self.taken = 0;
-        let before = self.ready.len();
-        let certain = self.mask.pass(&self.pending, &mut self.covered, is_last, &mut self.ready);
-        self.pending.drain(..certain);
-        let room = self.head_bytes_max - self.head_bytes;
-        if self.ready.len() - before <= room {
-            self.head_bytes += self.ready.len() - before;
-            return;
+    /// Appends masked text to the head; what the head has no room for goes to the tail.
+    fn extend(&mut self, text: &str) {
+        let mut rest = text;
+        if self.tail.is_none() {
+            self.ready.drain(..self.taken);
+            self.taken = 0;
+            let room = self.head_bytes_max - self.head_bytes;
+            let (head, later) = text.split_at(text.floor_char_boundary(room));
+            self.ready.push_str(head);
+            self.head_bytes += head.len();
+            rest = later;
         }
-        let end = self.ready.floor_char_boundary(before + room);
-        let masked = self.ready.split_off(end);
-        self.head_bytes += end - before;
-        // Beside the tail itself: the rest of a character, and of a secret, that begins before it.
-        let slack = self.mask.longest() + 3;
-        let mut ring = Ring::new((self.bytes_max - self.head_bytes).saturating_add(slack));
-        ring.push(self.pending.as_bytes());
-        ring.push(&self.decoder.take());
-        self.pending = String::new();
-        self.tail = Some(Tail { masked, ring });
+        if !rest.is_empty() {
+            let room = self.bytes_max - self.head_bytes;
+            self.tail.get_or_insert_with(|| Ring::new(room)).push(rest.as_bytes());
+        }
     }
 
     fn next_piece(&mut self) -> Option<OutputPiece> {
@@ -165,20 +171,13 @@ impl Shaper {
     }
 }
 
-impl Tail {
-    /// The text, and how many bytes before it were dropped.
-    fn into_text(self, mask: &Mask, mut covered: usize) -> (String, u64) {
-        let dropped = self.ring.dropped();
-        if dropped == 0 {
-            let mut text = self.masked;
-            mask.pass(&decode::lossy(&self.ring.into_bytes()), &mut covered, true, &mut text);
-            return (text, 0);
-        }
-        let bytes = self.ring.into_bytes();
-        let text = decode::lossy_end(&bytes);
-        let halved = bytes.len().saturating_sub(text.len());
-        let (text, hidden) = mask.end_of(&text);
-        (text, dropped + count(halved + hidden + self.masked.len()))
+impl Uncertain {
+    /// Takes what is certain by now, masked.
+    fn certain(&mut self, mask: &Mask, is_last: bool) -> String {
+        let mut text = String::new();
+        let certain = mask.pass(&self.pending, &mut self.covered, is_last, &mut text);
+        self.pending.drain(..certain);
+        text
     }
 }
 

@@ -27,7 +27,7 @@ use crate::result::claude::Claude;
 use crate::result::codex::Codex;
 use crate::result::fit::Answer;
 use crate::result::json_last::JsonLast;
-use crate::result::last_words::{LAST_WORDS_BYTES_MAX, LastWords, legible};
+use crate::result::last_words::{LastWords, legible};
 use crate::result::text::Text;
 
 /// The kind of error for what an agent says of its own failure.
@@ -49,6 +49,7 @@ pub enum Exit {
 pub struct ResultReader {
     stdout: Stdout,
     result_bytes_max: usize,
+    mask: Mask,
     last_stdout: Ring,
     last_stderr: Ring,
 }
@@ -79,17 +80,18 @@ struct Failure {
 }
 
 impl ResultReader {
-    /// For results of at most `result_bytes_max` bytes of JSON.
+    /// For results of at most `result_bytes_max` bytes of JSON, of a process that knows these secrets.
     #[must_use]
-    pub fn new(format: ResultFormat, result_bytes_max: usize) -> Self {
+    pub fn new(format: ResultFormat, result_bytes_max: usize, secrets: &[Secret]) -> Self {
         let stdout = match format {
             ResultFormat::Text => Stdout::Text(Text::new(result_bytes_max)),
             ResultFormat::JsonLast => Stdout::JsonLast(JsonLast::new(result_bytes_max)),
             ResultFormat::ClaudeStreamJson => Stdout::Claude(Claude::default()),
             ResultFormat::CodexJson => Stdout::Codex(Codex::default()),
         };
-        let last = || Ring::new(LAST_WORDS_BYTES_MAX);
-        Self { stdout, result_bytes_max, last_stdout: last(), last_stderr: last() }
+        let mask = Mask::new(secrets);
+        let (last_stdout, last_stderr) = (last_words::ring(&mask), last_words::ring(&mask));
+        Self { stdout, result_bytes_max, mask, last_stdout, last_stderr }
     }
 
     /// Takes what came on standard output.
@@ -110,8 +112,8 @@ impl ResultReader {
 
     /// The report: succeeded with a result, or failed with the reason. Values of secrets do not show in either.
     #[must_use]
-    pub fn finish(self, exit: Exit, preset: Option<&Preset>, secrets: &[Secret]) -> Report {
-        let mask = Mask::new(secrets);
+    pub fn finish(self, exit: Exit, preset: Option<&Preset>) -> Report {
+        let mask = self.mask;
         let last_words = LastWords::new(self.last_stdout, self.last_stderr, &mask);
         let found = match self.stdout {
             Stdout::Text(text) => text.finish(&mask),

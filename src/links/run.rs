@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use domain::{ProcessLink, TaskId};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::attempt::{Assignment, Leash, Running};
 use crate::leftovers;
@@ -35,6 +35,8 @@ use attend::{Ends, attend};
 const OUTPUT_CAPACITY: usize = 2;
 /// Most blocking steps at a time: workspaces are made by running git.
 const BLOCKING_THREADS: usize = 16;
+/// Most workspaces that are made at a time. It may take minutes, and what ends attempts needs threads, too.
+const MAKING_MAX: usize = 12;
 
 /// Why links cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +88,8 @@ struct Parts {
     settings: LinkSettings,
     presets: Presets,
     workspaces: Workspaces,
+    /// Turns to make a workspace.
+    making: Arc<Semaphore>,
 }
 
 impl Links {
@@ -105,7 +109,8 @@ impl Links {
             .enable_all()
             .build()
             .map_err(Error::Runtime)?;
-        let parts = Arc::new(Parts { settings, presets, workspaces });
+        let parts =
+            Arc::new(Parts { settings, presets, workspaces, making: Arc::new(Semaphore::new(MAKING_MAX)) });
         Ok(Self { inner: Arc::new(Inner { runtime: Some(runtime), parts }) })
     }
 
@@ -138,11 +143,13 @@ impl Links {
         &self.inner.parts.workspaces
     }
 
-    /// Kills what an earlier hive left running in this data folder; answers of how many attempts something was. Blocks, up to
-    /// some seconds. Call it before anything is started.
+    /// Kills what an earlier hive left running in this data folder, then removes its scratch folders; answers of how many
+    /// attempts something was running. Blocks, up to some seconds. Call it before anything is started.
     #[must_use]
     pub fn end_leftovers(&self) -> usize {
-        leftovers::end_all(&records(&self.inner.parts.settings.data_dir))
+        let count = leftovers::end_all(&records(&self.inner.parts.settings.data_dir));
+        self.workspaces().remove_scratch();
+        count
     }
 
     /// A sentence about a link's program when it is not there, with what to do about it. `None` when it is found, and when it

@@ -34,7 +34,7 @@ mod worktree;
 
 use std::path::{Path, PathBuf};
 
-use domain::{Name, TaskId, Timestamp, Workspace, WorkspaceReport};
+use domain::{Name, Secret, TaskId, Timestamp, Workspace, WorkspaceReport};
 
 use self::folder::{Folder, Scratch};
 use self::leases::Leases;
@@ -118,18 +118,23 @@ pub struct Pruned {
 }
 
 impl Workspaces {
-    /// The workspaces in a data folder. Call it only while the folder is locked and nothing of an earlier hive runs:
-    /// scratch folders that are left are removed.
+    /// The workspaces in a data folder. Call it only while the folder is locked.
     #[must_use]
     pub fn open(data_dir: &Path) -> Self {
         let data_dir = canonical(data_dir.to_path_buf());
         let (workspaces, scratch) = (canonical(data_dir.join("workspaces")), data_dir.join("scratch"));
-        if let Err(cause) = removal::remove_tree(&scratch) {
-            tracing::warn!(path = %scratch.display(), %cause, "old scratch folders cannot be removed");
-        }
         let records = Records::new(workspaces.clone());
         let leases = Leases::new(workspaces.clone());
         Self { place: Place { workspaces, scratch, records, leases, locks: Locks::default() } }
+    }
+
+    /// Removes scratch folders of an earlier hive. Call it before anything is prepared, and when nothing of that hive runs
+    /// any more: it would work in them.
+    pub(crate) fn remove_scratch(&self) {
+        let scratch = &self.place.scratch;
+        if let Err(cause) = removal::remove_tree(scratch) {
+            tracing::warn!(path = %scratch.display(), %cause, "old scratch folders cannot be removed");
+        }
     }
 
     /// Claims, makes and verifies the workspace of an attempt. Takes milliseconds, or as long as git takes to check a
@@ -153,8 +158,8 @@ impl Workspaces {
         Ok(Prepared { kind })
     }
 
-    /// All worktrees on record, oldest first. Looks into them for 20 seconds at most; those that are left then are listed
-    /// as unknown.
+    /// All worktrees on record, oldest first. Begins no look into one after 20 seconds; those that are left then are listed
+    /// as unknown. A look that has begun may take longer: up to a minute for each question to git.
     ///
     /// # Errors
     /// When the folder of the records cannot be read.
@@ -185,13 +190,13 @@ impl Prepared {
     }
 
     /// After the last process in it has ended: says what is in it, keeps or removes it, and gives it back. `None` for a
-    /// folder that nobody asked for.
+    /// folder that nobody asked for. Values of secrets do not show in the diff.
     #[must_use]
-    pub fn settle(self) -> Option<WorkspaceReport> {
+    pub fn settle(self, secrets: &[Secret]) -> Option<WorkspaceReport> {
         match self.kind {
             Kind::Elsewhere(_) | Kind::Scratch(_) => None,
             Kind::Folder(folder) => Some(folder.settle()),
-            Kind::Worktree(worktree) => Some(worktree.settle()),
+            Kind::Worktree(worktree) => Some(worktree.settle(secrets)),
         }
     }
 }

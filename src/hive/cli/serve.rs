@@ -15,7 +15,7 @@ pub fn run(flags: &Flags) -> Result<Exit, Failure> {
     let settings = load(flags)?;
     let is_text = telemetry::start(&settings.log);
     // the database beside the token is nobody else's business either
-    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    links::umask::close();
     actix_rt::System::new().block_on(async {
         let running = start(settings).await?;
         until_stopped(running, is_text).await

@@ -1,11 +1,12 @@
 //! Finds what still runs of a demo: the server, the guards that it started, and their commands.
 //!
 //! Invariant: a process is known by what only the demo could have given it, never by its number or its name alone: the
-//! server and all commands have the demo's own `TMPDIR`, and guards, whose environment is empty, stand in its folder.
+//! server and all commands have the demo's own `TMPDIR`, and guards, whose environment is empty, stand in its folder. It is
+//! asked again before it is killed, through a descriptor that means it alone.
 
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// The folder for temporary files of all that a demo starts.
 pub fn temporary(home: &Path) -> PathBuf {
@@ -14,7 +15,7 @@ pub fn temporary(home: &Path) -> PathBuf {
 
 /// All that runs, in no order.
 pub fn found(home: &Path) -> Vec<Pid> {
-    let variable = format!("TMPDIR={}", temporary(home).display());
+    let variable = variable(home);
     let folder = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = folder.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.filter_map(Pid::from_raw).filter(|pid| is_ours(*pid, home, &variable)).collect()
@@ -23,9 +24,17 @@ pub fn found(home: &Path) -> Vec<Pid> {
 /// Kills all that runs.
 pub fn kill(home: &Path) {
     for pid in found(home) {
-        // it may be gone by now
-        let _ = kill_process(pid, Signal::KILL);
+        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue }; // gone by now
+        // only now: from here on the number cannot come to mean another process unseen
+        if is_ours(pid, home, &variable(home)) {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
     }
+}
+
+/// What the server and all commands have in their environment.
+fn variable(home: &Path) -> String {
+    format!("TMPDIR={}", temporary(home).display())
 }
 
 fn is_ours(pid: Pid, home: &Path, variable: &str) -> bool {

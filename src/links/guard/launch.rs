@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
@@ -42,16 +42,16 @@ pub(super) fn launch(spec: &Spec, guard: Option<Identity>) -> Result<Launched, S
     let record = Record { guard: guard.unwrap_or(main), command: main, boot_id, mark: spec.mark.clone() };
     record.write(&spec.record).map_err(says("no record of it could be written"))?;
 
-    ours.set_read_timeout(Some(LAUNCH_TIMEOUT)).map_err(says("no socket"))?;
+    let deadline = Instant::now() + LAUNCH_TIMEOUT;
     let mut line = Line::new(ours);
     line.say(&spec.order).map_err(says("the second stage takes no order"))?;
-    match line.hear::<Stage>().map_err(says("the second stage says nothing"))? {
+    match hear(&mut line, deadline).map_err(says("the second stage says nothing"))? {
         Some(Stage::Ready) => {}
         Some(Stage::Failed { message }) => return Err(message),
         None => return Err("the second stage ended before it was ready".to_owned()),
     }
     // The socket closes when the command takes over; before that only a failure is told.
-    match line.hear::<Stage>() {
+    match hear(&mut line, deadline) {
         Ok(None) => Ok(Launched { main, exit }),
         Ok(Some(Stage::Failed { message })) => Err(message),
         Ok(Some(Stage::Ready)) => Err("the second stage does not begin".to_owned()),
@@ -62,6 +62,34 @@ pub(super) fn launch(spec: &Spec, guard: Option<Identity>) -> Result<Launched, S
     }
 }
 
+/// Waits for a word until the deadline, which is an error.
+fn hear(line: &mut Line, deadline: Instant) -> io::Result<Option<Stage>> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    line.socket().set_read_timeout(Some(left))?;
+    line.hear()
+}
+
 fn says(what: &'static str) -> impl Fn(io::Error) -> String {
     move |error| format!("{what}: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_words_of_the_second_stage_share_one_deadline() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (mut line, stage) = (Line::new(ours), Line::new(theirs));
+        let deadline = Instant::now() + Duration::from_millis(200);
+        stage.say(&Stage::Ready).unwrap();
+        assert!(matches!(hear(&mut line, deadline), Ok(Some(Stage::Ready))));
+        assert!(hear(&mut line, deadline).is_err());
+        assert!(Instant::now() >= deadline);
+        stage.say(&Stage::Ready).unwrap();
+        assert!(hear(&mut line, deadline).is_err(), "the time is over");
+    }
 }

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use domain::ProcessLimits;
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, memfd_create};
 use rustix::process::{
     Resource, Rlimit, Signal, getppid, getrlimit, nice, set_parent_process_death_signal, setrlimit, setsid,
+    umask,
 };
 
 use super::Error;
@@ -60,6 +61,9 @@ fn prepare(order: &Order) -> Result<Stdio, String> {
     // Both are wishes: some systems do not grant them.
     let _ = nice(NICENESS);
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    if let Some(bits) = order.umask {
+        umask(Mode::from_bits_truncate(bits));
+    }
     std::env::set_current_dir(&order.folder)
         .map_err(|error| format!("the folder {} cannot be entered: {error}", order.folder.display()))?;
     // before the limits, which hold for this file, too

@@ -133,8 +133,13 @@ impl Watch {
 
     /// Asks all to end; those that stand still are woken for it.
     fn end(&mut self, main: Identity, how: How) {
-        if self.ending.is_some() || (self.bury(Some(main)) && self.exit.is_some()) {
-            return; // it ends, or was quicker
+        if self.ending.is_some() {
+            return;
+        }
+        // once it was waited for, its number may be another's
+        let has_children = self.bury(Some(main));
+        if self.exit.is_some() || !has_children {
+            return; // it was quicker
         }
         if let Some(group) = Pid::from_raw(main.pid) {
             let _ = kill_process_group(group, Signal::TERM);

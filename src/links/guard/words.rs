@@ -42,6 +42,8 @@ pub(crate) struct Order {
     pub(crate) input: Option<String>,
     /// What it may use.
     pub(crate) limits: ProcessLimits,
+    /// The bits that its files are made without; the guard's own when `None`.
+    pub(crate) umask: Option<u32>,
 }
 
 /// Second stage to guard. The socket closes when the command has taken its place.

@@ -21,14 +21,9 @@ impl Decoder {
 
     /// Appends what is left; a character that was never completed is invalid.
     pub(crate) fn finish(&mut self, text: &mut String) {
-        if !self.take().is_empty() {
+        if !std::mem::take(&mut self.held).is_empty() {
             text.push(char::REPLACEMENT_CHARACTER);
         }
-    }
-
-    /// Hands out what is held, undecoded.
-    pub(crate) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.held)
     }
 
     fn decode(&mut self, bytes: &[u8], text: &mut String) {

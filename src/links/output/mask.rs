@@ -27,7 +27,18 @@ struct Seen {
 
 impl Mask {
     pub(crate) fn new(secrets: &[Secret]) -> Self {
-        let plain = secrets.iter().map(|secret| secret.reveal().to_owned());
+        Self::of(secrets.iter().map(|secret| secret.reveal().to_owned()))
+    }
+
+    /// For text in which something may stand before each line, and any line may be missing, as in a diff: also hides each
+    /// line of a value of several lines on its own.
+    pub(crate) fn by_lines(secrets: &[Secret]) -> Self {
+        let values = secrets.iter().map(Secret::reveal);
+        let lines = values.clone().flat_map(str::lines).map(str::trim);
+        Self::of(values.chain(lines).map(str::to_owned))
+    }
+
+    fn of(plain: impl Iterator<Item = String>) -> Self {
         let mut values: Vec<String> =
             plain.filter(|value| value.len() >= VALUE_BYTES_MIN).flat_map(spellings).collect();
         values.sort_unstable();
@@ -166,6 +177,15 @@ mod tests {
     #[test]
     fn a_value_is_also_hidden_as_json_spells_it() {
         assert_eq!(mask(&["line 1\n\"2\""]).all_of(r#"{"key":"line 1\n\"2\""}"#), r#"{"key":"***"}"#);
+    }
+
+    #[test]
+    fn each_line_of_a_value_is_hidden_where_something_stands_before_it() {
+        let key = "-----BEGIN-----\n  bWlkZGxl\nZW5k\n";
+        let diff = "+key: -----BEGIN-----\n+  bWlkZGxl\n+ZW5k\n-bWlkZGxl\n";
+        let by_lines = Mask::by_lines(&[Secret::new(key)]);
+        assert_eq!(by_lines.all_of(diff), "+key: ***\n+  ***\n+ZW5k\n-***\n");
+        assert_eq!(by_lines.all_of(key), "***");
     }
 
     #[test]

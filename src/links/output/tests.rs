@@ -45,7 +45,7 @@ impl Output {
         let mut lengths = lengths.iter().cycle();
         while !rest.is_empty() {
             let (part, later) = rest.split_at(rest.len().min(*lengths.next().unwrap()));
-            shaper.push(part);
+            shaper.push(Stream::Stdout, part);
             pieces.extend(std::iter::from_fn(|| shaper.take()));
             if is_flushed {
                 pieces.extend(std::iter::from_fn(|| shaper.flush()));
@@ -103,7 +103,7 @@ proptest! {
     fn any_stream_in_any_parts_comes_out_bounded_whole_or_cut_once_and_without_secrets(
         stream in stream(), lengths in lengths(), bytes_max in 0..700_usize, is_flushed: bool,
     ) {
-        let shaper = Shaper::new(u64::try_from(bytes_max).unwrap(), secrets());
+        let shaper = Shaper::new(u64::try_from(bytes_max).unwrap(), &secrets());
         let output = Output::of(shaper, &stream, &lengths, is_flushed);
         let whole = shaped(&stream, &SECRETS);
         let all = output.head.clone() + output.tail.as_deref().unwrap_or_default();
@@ -124,10 +124,36 @@ proptest! {
     }
 
     #[test]
+    fn what_a_process_prints_on_one_stream_splits_nothing_on_the_other(
+        stream in stream(), lengths in lengths(), bytes_max in 100..700_u64,
+    ) {
+        let mut shaper = Shaper::new(bytes_max, &secrets());
+        let mut rest = stream.as_slice();
+        for length in lengths.iter().cycle() {
+            let (part, later) = rest.split_at(rest.len().min(*length));
+            shaper.push(Stream::Stdout, part);
+            shaper.push(Stream::Stderr, &[1]);
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let pieces = shaper.finish();
+        let shown: String = pieces.iter().map(|piece| &*piece.text).collect();
+        let is_cut = pieces.iter().any(|piece| piece.follows_cut);
+        let unbroken = shown.replace('\u{1}', "");
+        for secret in SECRETS {
+            prop_assert!(!unbroken.contains(secret), "{secret} in {shown:?}");
+        }
+        let whole = shaped(&stream, &SECRETS).replace('\u{1}', "");
+        prop_assert!(is_cut || unbroken == whole, "{unbroken:?} is not {whole:?}");
+    }
+
+    #[test]
     fn the_marker_counts_what_is_missing_of_a_text(
         text in "[a-zäß€😀 \n]{200,900}", lengths in lengths(), bytes_max in 43..900_u64,
     ) {
-        let output = Output::of(Shaper::new(bytes_max, Vec::new()), text.as_bytes(), &lengths, false);
+        let output = Output::of(Shaper::new(bytes_max, &[]), text.as_bytes(), &lengths, false);
         let fits = u64::try_from(text.len()).unwrap() <= bytes_max;
         prop_assert_eq!(output.tail.is_none(), fits);
         if let Some((cut, kept)) = output.behind_marker() {
@@ -141,7 +167,7 @@ proptest! {
 fn a_long_output_comes_in_full_pieces_and_keeps_its_head_and_a_mebibyte_of_its_tail() {
     let stream: String = (0..2_000_000).map(|line| format!("€ {line}\n")).collect();
     let bytes_max = 8 * 1024 * 1024;
-    let output = Output::of(Shaper::new(8 * 1024 * 1024, Vec::new()), stream.as_bytes(), &[65_536], false);
+    let output = Output::of(Shaper::new(8 * 1024 * 1024, &[]), stream.as_bytes(), &[65_536], false);
     assert!((PIECE_BYTES_MAX - 2..=PIECE_BYTES_MAX).contains(&output.longest_piece));
     assert!((bytes_max - 50..=bytes_max).contains(&output.len()), "{}", output.len());
     assert!(stream.starts_with(&output.head));
@@ -152,17 +178,28 @@ fn a_long_output_comes_in_full_pieces_and_keeps_its_head_and_a_mebibyte_of_its_t
 
 #[test]
 fn a_beat_takes_what_is_there_but_not_what_may_be_the_beginning_of_a_secret_or_a_character() {
-    let mut shaper = Shaper::new(1_000, secrets());
-    shaper.push("wait for hunt".as_bytes());
+    let mut shaper = Shaper::new(1_000, &secrets());
+    shaper.push(Stream::Stdout, "wait for hunt".as_bytes());
     assert!(shaper.take().is_none(), "it is no full piece");
     assert_eq!(&*shaper.flush().unwrap().text, "wait for ");
     assert!(shaper.flush().is_none());
-    shaper.push(b"er2 and hunters \xE2\x82");
+    shaper.push(Stream::Stdout, b"er2 and hunters \xE2\x82");
     assert_eq!(&*shaper.flush().unwrap().text, "*** and hunters ");
-    shaper.push(b"\xAC");
+    shaper.push(Stream::Stdout, b"\xAC");
     assert_eq!(&*shaper.flush().unwrap().text, "€");
-    shaper.push(b"hunt");
+    shaper.push(Stream::Stdout, b"hunt");
     assert_eq!(&*shaper.finish()[0].text, "hunt", "it was none");
+}
+
+#[test]
+fn a_character_and_a_secret_stay_whole_when_the_other_stream_prints_in_their_middle() {
+    let mut shaper = Shaper::new(1_000, &secrets());
+    shaper.push(Stream::Stdout, b"key: hunt");
+    shaper.push(Stream::Stderr, b"a warning \xE2\x82");
+    shaper.push(Stream::Stdout, b"er2\n");
+    shaper.push(Stream::Stderr, b"\xAC\n");
+    let shown: String = shaper.finish().iter().map(|piece| &*piece.text).collect();
+    assert_eq!(shown, "key: a warning ***\n\u{20AC}\n");
 }
 
 #[test]

@@ -64,9 +64,10 @@ fn failure(result: &Value) -> Option<Failure> {
     }
     let errors = result.pointer("/errors").and_then(Value::as_array);
     let errors = errors.map(|errors| errors.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "));
+    let is_said = |message: &String| !message.is_empty();
     let message = text(result, "/result")
-        .or(errors)
-        .filter(|message| !message.is_empty())
+        .filter(is_said)
+        .or(errors.filter(is_said))
         .or_else(|| text(result, "/subtype"))
         .unwrap_or_else(|| "the agent says that it failed, and not why".to_owned());
     let status = number(result, "/api_error_status");

@@ -5,7 +5,7 @@ use crate::output::mask::Mask;
 use crate::output::ring::Ring;
 
 /// How much of the end of each stream is kept, in bytes: some lines, as a person would look at first.
-pub(super) const LAST_WORDS_BYTES_MAX: usize = 2 * 1024;
+const LAST_WORDS_BYTES_MAX: usize = 2 * 1024;
 
 /// What a process printed last, masked.
 pub(super) struct LastWords {
@@ -32,16 +32,25 @@ impl LastWords {
     }
 }
 
+/// Holds the end of a stream: beside what is told, as much as the end of a value may take that must not be seen.
+pub(super) fn ring(mask: &Mask) -> Ring {
+    Ring::new(LAST_WORDS_BYTES_MAX.saturating_add(mask.longest()))
+}
+
 /// Whole lines, if there are any.
 fn last_lines(ring: Ring, mask: &Mask) -> String {
     let is_cut = ring.dropped() > 0;
     let bytes = ring.into_bytes();
-    if !is_cut {
-        return mask.all_of(&legible(&decode::lossy(&bytes))).trim().to_owned();
-    }
-    let (text, _) = mask.end_of(&legible(&decode::lossy_end(&bytes)));
-    let text = text.trim_end();
-    text.split_once('\n').map_or(text, |(_, whole)| whole).trim().to_owned()
+    let text = if is_cut {
+        mask.end_of(&legible(&decode::lossy_end(&bytes))).0
+    } else {
+        mask.all_of(&legible(&decode::lossy(&bytes)))
+    };
+    let start = text.ceil_char_boundary(text.len().saturating_sub(LAST_WORDS_BYTES_MAX));
+    let text = text.get(start..).unwrap_or_default().trim_end();
+    let is_whole = !is_cut && start == 0;
+    let lines = if is_whole { None } else { text.split_once('\n') };
+    lines.map_or(text, |(_, whole)| whole).trim().to_owned()
 }
 
 /// The text without what only terminals understand: colors, movements of the cursor, other control characters.
@@ -76,9 +85,10 @@ mod tests {
     use super::*;
 
     fn last_of(stderr: &str, secrets: &[Secret]) -> String {
-        let mut ring = Ring::new(LAST_WORDS_BYTES_MAX);
+        let mask = Mask::new(secrets);
+        let mut ring = ring(&mask);
         ring.push(stderr.as_bytes());
-        last_lines(ring, &Mask::new(secrets))
+        last_lines(ring, &mask)
     }
 
     #[test]
@@ -89,6 +99,16 @@ mod tests {
         assert!(last.lines().all(|line| lines.iter().any(|whole| whole == line)), "{last}");
         let endless = last_of(&"ä".repeat(5_000), &[]);
         assert_eq!(endless, "ä".repeat(LAST_WORDS_BYTES_MAX / 2), "one endless line is better than nothing");
+    }
+
+    #[test]
+    fn a_secret_longer_than_what_is_told_hides_no_more_than_itself() {
+        let key = "the key ".repeat(LAST_WORDS_BYTES_MAX);
+        let last = |stderr: &str| last_of(stderr, &[Secret::new(&key)]);
+        let lines: String = (0..5_000).map(|n| format!("line {n}\n")).collect();
+        assert!(last(&lines).ends_with("line 4998\nline 4999"));
+        assert!((LAST_WORDS_BYTES_MAX - 20..=LAST_WORDS_BYTES_MAX).contains(&last(&lines).len()));
+        assert_eq!(last(&format!("{lines}{key}\nno such key\n")), "no such key");
     }
 
     #[test]

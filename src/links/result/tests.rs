@@ -31,12 +31,12 @@ fn read(format: ResultFormat, stdout: &str, exit: Exit) -> Report {
 }
 
 fn read_as(format: ResultFormat, stdout: &str, stderr: &str, exit: Exit, preset: Option<&str>) -> Report {
-    let mut reader = ResultReader::new(format, MAX);
+    let mut reader = ResultReader::new(format, MAX, &[Secret::new("hunter2")]);
     reader.push(stdout.as_bytes());
     reader.push_error(stderr.as_bytes());
     let presets = Presets::embedded().unwrap();
     let preset = preset.map(|name| presets.get(&name.parse::<Name>().unwrap()).unwrap());
-    reader.finish(exit, preset, &[Secret::new("hunter2")])
+    reader.finish(exit, preset)
 }
 
 fn succeeded(report: Report) -> (String, Option<Usage>) {
@@ -124,9 +124,9 @@ fn json_that_no_store_can_hold_is_no_result() {
 #[test]
 fn json_does_not_show_a_secret() {
     assert_eq!(succeeded(read(JsonLast, r#"{"key":"hunter2"}"#, DONE)).0, r#"{"key":"***"}"#);
-    let mut reader = ResultReader::new(JsonLast, MAX);
+    let mut reader = ResultReader::new(JsonLast, MAX, &[Secret::new("123456")]);
     reader.push(br#"{"pin":123456}"#);
-    let (kind, message, _) = failed(reader.finish(DONE, None, &[Secret::new("123456")]));
+    let (kind, message, _) = failed(reader.finish(DONE, None));
     assert_eq!(kind, "no_result");
     assert!(!message.contains("123456"), "{message}");
 }
@@ -324,11 +324,11 @@ proptest! {
     ) {
         let stream = pieces.concat();
         for format in [Text, JsonLast, ClaudeStreamJson, CodexJson] {
-            let finish = |reader: ResultReader| reader.finish(Exit::Code(code), None, &[Secret::new("hunter2")]);
-            let mut at_once = ResultReader::new(format, result_bytes_max);
+            let finish = |reader: ResultReader| reader.finish(Exit::Code(code), None);
+            let mut at_once = ResultReader::new(format, result_bytes_max, &[Secret::new("hunter2")]);
             at_once.push(stream.as_bytes());
             at_once.push_error(stream.as_bytes());
-            let mut in_parts = ResultReader::new(format, result_bytes_max);
+            let mut in_parts = ResultReader::new(format, result_bytes_max, &[Secret::new("hunter2")]);
             let mut rest = stream.as_bytes();
             for length in lengths.iter().cycle() {
                 let (part, later) = rest.split_at(rest.len().min(*length));
@@ -348,4 +348,10 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_empty_answer_of_claude_does_not_hide_what_it_says_of_its_errors() {
+    let line = r#"{"type":"result","subtype":"error_during_execution","is_error":true,"result":"","errors":["no room","no time"]}"#;
+    assert_eq!(failed(read(ClaudeStreamJson, line, DONE)).1, "no room; no time");
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{AttemptError, PromptVia, Report, Secret, WorkspaceReport};
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
+use tokio::time::sleep_until;
 
 use super::Parts;
 use super::guarded::{self, Held};
@@ -67,22 +67,13 @@ impl Attempt {
             Ok(found) => found,
             Err(verdict) => return unstarted(verdict),
         };
-        let prepared = match self.prepare().await {
+        let prepared = match self.prepare(&mut leash).await {
             Ok(prepared) => prepared,
             Err(verdict) => return unstarted(verdict),
         };
-        // making a workspace takes its time, and somebody may have thought better of it
-        let verdict = match leash.try_recv() {
-            Err(TryRecvError::Empty) => self.run_in(prepared.path(), found, output, &mut leash).await,
-            Err(TryRecvError::Disconnected) => unwanted(None),
-            Ok(why) => unwanted(Some(why)),
-        };
-        let Verdict { report, is_launch_failure } = verdict;
-        let mut workspace = settle(prepared).await;
-        if let Some(diff) = workspace.as_mut().and_then(|left| left.diff.as_mut()) {
-            *diff = masked(diff, &self.secrets);
-        }
-        Ended { report, workspace, is_launch_failure }
+        let Verdict { report, is_launch_failure } =
+            self.run_in(prepared.path(), found, output, &mut leash).await;
+        Ended { report, workspace: self.settle(prepared).await, is_launch_failure }
     }
 
     fn find(&self) -> Result<Found, Box<Verdict>> {
@@ -98,18 +89,66 @@ impl Attempt {
         Ok(Found { program, prompt })
     }
 
-    async fn prepare(&self) -> Result<Prepared, Box<Verdict>> {
+    /// Makes the workspace, which takes its time: until then, too, the attempt may be asked to end, and its time be over.
+    async fn prepare(&self, leash: &mut mpsc::UnboundedReceiver<Why>) -> Result<Prepared, Box<Verdict>> {
+        let (hand_over, mut made) = oneshot::channel();
+        let making = async {
+            self.make(hand_over).await;
+            (&mut made).await
+        };
+        let verdict = tokio::select! {
+            biased;
+            why = leash.recv() => Verdict { report: verdict::asked(why, None), is_launch_failure: false },
+            () = self.until_timeout() => {
+                let report = verdict::timed_out(self.timeout_ms(), None);
+                Verdict { report, is_launch_failure: false }
+            }
+            made = making => return Self::made(made.map_err(|_| "making it failed".to_owned())),
+        };
+        // one that is made later settles itself
+        made.close();
+        if let Ok(Ok(prepared)) = made.try_recv() {
+            self.settle(prepared).await;
+        }
+        Err(Box::new(verdict))
+    }
+
+    /// Begins to make the workspace when it is its turn. What nobody waits for any more is settled as soon as it is made.
+    async fn make(&self, hand_over: oneshot::Sender<Result<Prepared, WorkspaceError>>) {
+        let turn = Arc::clone(&self.parts.making).acquire_owned().await;
         let (workspaces, assignment) = (self.parts.workspaces.clone(), Arc::clone(&self.assignment));
-        let failure = match spawn_blocking(move || workspaces.prepare(&assignment)).await {
+        spawn_blocking(move || {
+            let _turn = turn;
+            if let Err(Ok(prepared)) = hand_over.send(workspaces.prepare(&assignment)) {
+                let _ = prepared.settle(&[]);
+            }
+        });
+    }
+
+    fn made(made: Result<Result<Prepared, WorkspaceError>, String>) -> Result<Prepared, Box<Verdict>> {
+        let failure = match made {
             Ok(Ok(prepared)) => return Ok(prepared),
             Ok(Err(WorkspaceError::InUse { .. })) => Verdict {
                 report: Report::HandedBack { reason: "its workspace is in use", usage: None },
                 is_launch_failure: true,
             },
             Ok(Err(error)) => unstartable("workspace_failed", told(&error)),
-            Err(error) => unstartable("workspace_failed", error.to_string()),
+            Err(message) => unstartable("workspace_failed", message),
         };
         Err(Box::new(failure))
+    }
+
+    async fn settle(&self, prepared: Prepared) -> Option<WorkspaceReport> {
+        let secrets = self.secrets.clone();
+        spawn_blocking(move || prepared.settle(&secrets)).await.ok().flatten()
+    }
+
+    async fn until_timeout(&self) {
+        let timeout = self.timeout_ms().map(Duration::from_millis);
+        match timeout.and_then(|timeout| self.began.checked_add(timeout)) {
+            Some(at) => sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Runs it in its workspace, and sends its output.
@@ -136,8 +175,8 @@ impl Attempt {
         };
         let limits = self.assignment.limits;
         let mut sink = Sink {
-            shaper: Shaper::new(limits.output_bytes_max, self.secrets.clone()),
-            reader: ResultReader::new(self.assignment.link.result, limits.result_bytes_max),
+            shaper: Shaper::new(limits.output_bytes_max, &self.secrets),
+            reader: ResultReader::new(self.assignment.link.result, limits.result_bytes_max, &self.secrets),
             output,
         };
         let (over, is_over) = oneshot::channel();
@@ -214,7 +253,7 @@ impl Attempt {
         }
         let preset = self.assignment.link.preset.as_ref();
         let preset = preset.and_then(|name| self.parts.presets.get(name));
-        let read = reader.finish(verdict::exit(held), preset, &self.secrets);
+        let read = reader.finish(verdict::exit(held), preset);
         verdict::judge(held, read, self.timeout_ms())
     }
 
@@ -224,14 +263,6 @@ impl Attempt {
             error.message = masked(&error.message, &self.secrets);
         }
     }
-}
-
-async fn settle(prepared: Prepared) -> Option<WorkspaceReport> {
-    spawn_blocking(move || prepared.settle()).await.ok().flatten()
-}
-
-fn unwanted(why: Option<Why>) -> Verdict {
-    Verdict { report: verdict::asked(why, None), is_launch_failure: false }
 }
 
 fn unstartable(kind: &'static str, message: String) -> Verdict {

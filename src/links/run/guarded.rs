@@ -30,9 +30,9 @@ pub(super) struct Guarded {
 }
 
 /// What an attempt prints.
-pub(super) struct Pipes {
-    pub(super) stdout: ChildStdout,
-    pub(super) stderr: ChildStderr,
+pub(super) struct Pipes<Out = ChildStdout, Err = ChildStderr> {
+    pub(super) stdout: Out,
+    pub(super) stderr: Err,
 }
 
 /// What came of an attempt under guard.
@@ -44,6 +44,14 @@ pub(super) struct Held {
     pub(super) is_started: bool,
     /// Why it was asked to end, if it was.
     pub(super) asked: Option<Why>,
+}
+
+/// Until when a guard is waited for.
+#[derive(Debug)]
+struct Patience {
+    /// `None`: for as long as it takes.
+    until: Option<Instant>,
+    is_ending: bool,
 }
 
 /// Starts a guard.
@@ -81,7 +89,7 @@ impl Guarded {
         let mut lines = BufReader::new(hear).lines();
         let mut held = Held { ended: None, is_started: false, asked: None };
         let grace = Duration::from_millis(spec.kill_grace_ms) + GUARD_SLACK;
-        let mut deadline = Some(Instant::now() + START_TIMEOUT);
+        let mut patience = Patience::new(Instant::now() + START_TIMEOUT);
         if !order(&mut say, spec).await {
             let _ = child.start_kill();
         }
@@ -91,7 +99,7 @@ impl Guarded {
                     Some(Ok(Told::Started { .. })) => {
                         held.is_started = true;
                         let time = spec.timeout_ms.map(Duration::from_millis);
-                        deadline = time.and_then(|time| Instant::now().checked_add(time + grace));
+                        patience.begins(time.and_then(|time| Instant::now().checked_add(time + grace)));
                     }
                     Some(Ok(Told::Ended(ended))) => {
                         held.ended = Some(ended);
@@ -108,11 +116,11 @@ impl Guarded {
                         // shuts the socket down in this direction; the other one goes on
                         None => say = None,
                     }
-                    deadline = Some(Instant::now() + grace);
+                    patience.ends_by(Instant::now() + grace);
                 }
-                () = at(deadline) => {
+                () = at(patience.until) => {
                     let _ = child.start_kill();
-                    deadline = None;
+                    patience.until = None;
                 }
             }
         }
@@ -121,6 +129,26 @@ impl Guarded {
             let _ = child.kill().await;
         }
         held
+    }
+}
+
+impl Patience {
+    /// For a guard that has to start its command.
+    fn new(until: Instant) -> Self {
+        Self { until: Some(until), is_ending: false }
+    }
+
+    /// The command runs; one that was asked to end before gets no more time for it.
+    fn begins(&mut self, until: Option<Instant>) {
+        if !self.is_ending {
+            self.until = until;
+        }
+    }
+
+    /// It was asked to end. Asking again, as every renewal of a lease does, gives it no more time.
+    fn ends_by(&mut self, until: Instant) {
+        self.until = Some(self.until.map_or(until, |earlier| earlier.min(until)));
+        self.is_ending = true;
     }
 }
 
@@ -140,5 +168,36 @@ async fn at(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guard_that_is_asked_to_end_again_and_again_gets_no_more_time() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut patience = Patience::new(at(45));
+        patience.begins(None);
+        patience.ends_by(at(20));
+        for renewal in 3..100 {
+            patience.ends_by(at(renewal * 10));
+        }
+        assert_eq!(patience.until, Some(at(20)));
+    }
+
+    #[test]
+    fn a_command_that_begins_after_its_end_was_asked_for_gets_no_time_of_its_own() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut patience = Patience::new(at(45));
+        patience.ends_by(at(20));
+        patience.begins(Some(at(3_600)));
+        assert_eq!(patience.until, Some(at(20)));
+        let mut patience = Patience::new(at(45));
+        patience.begins(Some(at(3_600)));
+        assert_eq!(patience.until, Some(at(3_600)), "nobody asked");
     }
 }

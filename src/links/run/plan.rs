@@ -9,6 +9,7 @@ use super::prompt::prompt;
 use crate::attempt::Assignment;
 use crate::guard::words::Order;
 use crate::leftovers::MARK;
+use crate::umask;
 
 /// Names and values; those that are no text are left out.
 pub(super) type Environment = BTreeMap<String, String>;
@@ -106,7 +107,8 @@ pub(super) fn order(
     };
     // an absolute folder replaces the workspace
     let folder = link.cwd.as_ref().map_or_else(|| workspace.to_owned(), |cwd| workspace.join(cwd));
-    Order { program, words, env, folder, input, limits: link.limits }
+    let umask = umask::of_others().map(|mode| mode.bits());
+    Order { program, words, env, folder, input, limits: link.limits, umask }
 }
 
 /// Puts a text in place of each word `place` after the program; behind the last word when there is none.

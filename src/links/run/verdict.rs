@@ -41,11 +41,7 @@ pub(super) fn judge(held: &Held, read: Report, timeout_ms: Option<u64>) -> Verdi
             failed("file_limit", "it wrote a file longer than its limit allows, and was ended")
         }
         How::Exited { .. } | How::Signaled { .. } => with_usage(read, usage),
-        How::TimedOut => {
-            let time = spoken(timeout_ms.unwrap_or_default());
-            let message = format!("it took longer than the {time} that it had, and was ended");
-            Report::TimedOut { error: AttemptError::stated("timeout", message), usage }
-        }
+        How::TimedOut => timed_out(timeout_ms, usage),
         How::Asked | How::HiveGone => asked(held.asked, usage),
         How::CpuLimit => {
             failed("cpu_limit", "it used more processor time than its limit allows, and was ended")
@@ -72,6 +68,13 @@ pub(super) fn asked(why: Option<Why>, usage: Option<Usage>) -> Report {
         Some(Why::Draining) => Report::HandedBack { reason: "the hive stopped", usage },
         None => Report::HandedBack { reason: "nobody waited for it any more", usage },
     }
+}
+
+/// What is reported of an attempt whose time was over.
+pub(super) fn timed_out(timeout_ms: Option<u64>, usage: Option<Usage>) -> Report {
+    let time = spoken(timeout_ms.unwrap_or_default());
+    let message = format!("it took longer than the {time} that it had, and was ended");
+    Report::TimedOut { error: AttemptError::stated("timeout", message), usage }
 }
 
 /// The guard was killed. When an end was asked for, this is one: stopping a service ends all its processes.

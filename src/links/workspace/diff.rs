@@ -1,8 +1,11 @@
-//! A diff as it is kept: valid text of bounded length.
+//! A diff as it is kept: valid text of bounded length, without secrets.
 
 use std::ops::ControlFlow;
 
 use domain::attempt::DIFF_BYTES_MAX;
+
+use crate::output::decode::{self, Decoder};
+use crate::output::mask::Mask;
 
 /// The last line of one that was cut.
 const CUT: &str = "[the diff is cut here: it is longer than 65536 bytes]\n";
@@ -39,10 +42,11 @@ impl Diff {
         self
     }
 
-    /// The text: bytes that are no UTF-8, and U+0000, are replaced.
-    pub(super) fn finish(self) -> String {
-        let mut text = String::from_utf8_lossy(&self.bytes).replace('\0', "\u{fffd}");
-        if text.len() > DIFF_BYTES_MAX {
+    /// The text: bytes that are no UTF-8, and U+0000, are replaced, and secrets hidden, before anything is cut off.
+    pub(super) fn finish(self, mask: &Mask) -> String {
+        let is_whole = self.bytes.len() <= DIFF_BYTES_MAX;
+        let mut text = if is_whole { mask.all_of(&decode::lossy(&self.bytes)) } else { self.beginning(mask) };
+        if !is_whole || text.len() > DIFF_BYTES_MAX {
             text.truncate(text.floor_char_boundary(DIFF_BYTES_MAX - CUT.len() - 1));
             if !text.ends_with('\n') {
                 text.push('\n');
@@ -51,11 +55,22 @@ impl Diff {
         }
         text
     }
+
+    /// What was read of a longer one, without an end that may be the beginning of a character or a secret.
+    fn beginning(&self, mask: &Mask) -> String {
+        let mut text = String::with_capacity(self.bytes.len());
+        Decoder::default().push(&self.bytes, &mut text);
+        mask.beginning_of(&text)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::Secret;
+
     use super::*;
+
+    const SECRET: &str = "pässwörd-of-the-agent";
 
     fn finished(content: &str) -> String {
         let mut diff = Diff::default();
@@ -64,7 +79,7 @@ mod tests {
                 break;
             }
         }
-        diff.finish()
+        diff.finish(&Mask::new(&[Secret::new(SECRET)]))
     }
 
     #[test]
@@ -85,6 +100,18 @@ mod tests {
     }
 
     #[test]
+    fn no_beginning_of_a_secret_shows_where_a_diff_is_cut() {
+        for before in DIFF_BYTES_MAX - 2 * SECRET.len() - CUT.len()..=DIFF_BYTES_MAX + 1 {
+            let kept = finished(&format!("{}{SECRET}{}", "x".repeat(before), "y".repeat(DIFF_BYTES_MAX)));
+            assert!(kept.ends_with(CUT) && kept.len() <= DIFF_BYTES_MAX, "{before}");
+            assert!(!kept.contains('p'), "{before}: {}", &kept[kept.len() - 100..]);
+        }
+        // masks make it shorter, so that the end of what was read is not cut off
+        let kept = finished(&SECRET.repeat(DIFF_BYTES_MAX));
+        assert!(kept.ends_with(CUT) && !kept.contains('p'), "{}", &kept[kept.len() - 100..]);
+    }
+
+    #[test]
     fn reading_breaks_off_where_the_cut_will_be() {
         let mut diff = Diff::default();
         assert!(diff.push(&[b'x'; DIFF_BYTES_MAX]).is_continue());
@@ -96,7 +123,7 @@ mod tests {
     fn what_is_no_text_is_replaced_and_still_fits() {
         let mut diff = Diff::default();
         let _ = diff.push(&[0; DIFF_BYTES_MAX]);
-        let kept = diff.finish();
+        let kept = diff.finish(&Mask::new(&[]));
         assert!(kept.len() <= DIFF_BYTES_MAX && !kept.contains('\0'));
         assert!(kept.ends_with(CUT));
     }

@@ -24,7 +24,7 @@ fn a_folder_is_held_by_one_attempt_whatever_it_is_called() {
         let error = bench.refusal(directory(same));
         assert!(matches!(error, WorkspaceError::InUse(_)), "{error:?}");
     }
-    drop(held.settle());
+    drop(held.settle(&[]));
     assert!(bench.workspaces.prepare(&assignment(2, directory(&link))).is_ok());
 }
 
@@ -45,7 +45,7 @@ fn a_folder_in_a_repository_reports_its_commits_and_nothing_is_deleted() {
     assert_eq!(held.path(), bench.repository.join("src"));
     write(&bench.repository.join("read me"), "better\n");
     let after = commit_all(&bench.repository, "improve");
-    let report = held.settle().unwrap();
+    let report = held.settle(&[]).unwrap();
     assert_eq!((report.base, report.head), (Some(before), Some(after)));
     assert_eq!((report.branch, report.files_changed, report.diff), (None, None, None));
     assert!(report.is_kept && bench.repository.join("src/ä.txt").exists());
@@ -55,7 +55,7 @@ fn a_folder_in_a_repository_reports_its_commits_and_nothing_is_deleted() {
 fn a_folder_outside_any_repository_reports_its_path_only() {
     let bench = Bench::new();
     let report =
-        bench.workspaces.prepare(&assignment(1, directory(&bench.data_dir))).unwrap().settle().unwrap();
+        bench.workspaces.prepare(&assignment(1, directory(&bench.data_dir))).unwrap().settle(&[]).unwrap();
     assert_eq!(Path::new(&report.path), bench.data_dir);
     assert_eq!((report.base, report.head), (None, None));
 }
@@ -82,7 +82,7 @@ fn without_a_workspace_an_attempt_gets_an_empty_folder_of_its_own_that_goes_with
         assert!(matches!(bench.refusal_of(1), WorkspaceError::InUse(_)));
         write(&path.join("deep/file"), "x");
         if is_settled {
-            assert_eq!(prepared.settle(), None);
+            assert_eq!(prepared.settle(&[]), None);
         } else {
             drop(prepared);
         }
@@ -91,12 +91,15 @@ fn without_a_workspace_an_attempt_gets_an_empty_folder_of_its_own_that_goes_with
 }
 
 #[test]
-fn what_a_killed_hive_left_in_scratch_is_removed_when_the_next_one_opens_it() {
+fn what_a_killed_hive_left_in_scratch_is_there_until_nothing_of_it_runs_and_removed_then() {
     let bench = Bench::new();
     let prepared = bench.workspaces.prepare(&assignment(1, Workspace::None)).unwrap();
-    write(&prepared.path().join("left"), "x");
+    let left = prepared.path().join("left");
+    write(&left, "x");
     std::mem::forget(prepared);
     let workspaces = Workspaces::open(&bench.data_dir);
+    assert!(left.exists(), "what still runs may work in it");
+    workspaces.remove_scratch();
     assert_eq!(bench.left(), Vec::<String>::new());
     let prepared = workspaces.prepare(&assignment(1, Workspace::None)).unwrap();
     assert_eq!(std::fs::read_dir(prepared.path()).unwrap().count(), 0);
@@ -111,7 +114,7 @@ fn an_absolute_folder_of_the_command_needs_no_workspace() {
         (bench.workspaces.prepare(&wanted).unwrap(), bench.workspaces.prepare(&wanted).unwrap());
     assert_eq!((one.path(), other.path()), (bench.repository.as_path(), bench.repository.as_path()));
     assert_eq!(bench.left(), Vec::<String>::new());
-    assert_eq!(one.settle(), None);
+    assert_eq!(one.settle(&[]), None);
     wanted.link.cwd = Some("/nonexistent".to_owned());
     assert!(matches!(bench.workspaces.prepare(&wanted), Err(WorkspaceError::NotAFolder { .. })));
 }

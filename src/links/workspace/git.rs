@@ -13,12 +13,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::turns::Turns;
+use crate::umask;
 
 /// How long a question to git may take.
 const QUESTION_TIME_MAX: Duration = Duration::from_secs(60);
@@ -29,6 +32,8 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Most of git's complaints that is told, in bytes and in lines.
 const SAID_BYTES_MAX: usize = 2 * 1024;
 const SAID_LINES_MAX: usize = 4;
+/// What a shell ends with that does not find a program.
+const NO_PROGRAM: i32 = 127;
 
 /// What git gets of the hive's environment: where programs, settings, proxies and keys are.
 const INHERITED: [&str; 17] = [
@@ -148,13 +153,11 @@ impl Git {
             }
             (flow, said.join().unwrap_or_default())
         });
-        if Instant::now() >= deadline {
-            end(&child);
-        }
-        let status = child.wait().map_err(Fault::System)?;
+        let status = waited_for(&mut child, deadline).map_err(Fault::System)?;
         match flow {
             Ok(ControlFlow::Break(())) => Ok(()),
             Ok(ControlFlow::Continue(())) if status.success() => Ok(()),
+            Ok(ControlFlow::Continue(())) if status.code() == Some(NO_PROGRAM) => Err(Fault::Missing),
             Ok(ControlFlow::Continue(())) if Instant::now() < deadline => {
                 Err(Fault::Refused { code: status.code(), said })
             }
@@ -188,7 +191,7 @@ impl Git {
     }
 
     fn command<S: AsRef<OsStr>>(&self, words: &[S]) -> Command {
-        let mut command = Command::new("git");
+        let mut command = program();
         command.env_clear().envs(inherited());
         command.envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_OPTIONAL_LOCKS", "0")]);
         if let Some(git_dir) = &self.git_dir {
@@ -207,6 +210,14 @@ impl Git {
     }
 }
 
+/// Git; with the umask of others' files by way of a shell, whose place it takes.
+fn program() -> Command {
+    let Some(umask) = umask::of_others() else { return Command::new("git") };
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "umask \"$0\" && exec git \"$@\""]).arg(format!("{:04o}", umask.bits()));
+    command
+}
+
 fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
     INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
@@ -215,6 +226,24 @@ fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
 fn end(child: &Child) {
     // One that has ended already needs no signal.
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+}
+
+/// Waits for its end until the deadline; then ends it. It may have closed its outputs long before.
+fn waited_for(child: &mut Child, deadline: Instant) -> io::Result<ExitStatus> {
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    let mut exit = [PollFd::new(&process, PollFlags::IN)];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut exit, Some(&left)) {
+            Err(Errno::INTR) => {}
+            Ok(0) => {
+                end(child);
+                return child.wait();
+            }
+            other => return other.map_err(io::Error::from).and_then(|_| child.wait()),
+        }
+    }
 }
 
 /// Reads until the end, the deadline (an error `TimedOut`) or the sink's word.

@@ -1,6 +1,7 @@
 //! Lists the worktrees that are there, and removes those that are done with.
 //!
-//! Invariant: one in use is never removed; without force, none with work that is not committed.
+//! Invariant: one in use is never removed, and none with a commit that no branch leads to; without force, none with work
+//! that is not committed.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,8 +13,10 @@ use super::record::{Record, is_there};
 use super::survey::Survey;
 use super::{Place, Pruned, WorkspaceRecord};
 
-/// How long a list may take to look into worktrees; those that are left are listed without what they hold.
+/// How long a list begins to look into worktrees; those that are left are listed without what they hold.
 const LIST_TIME_MAX: Duration = Duration::from_secs(20);
+/// Why a worktree stays that would take a commit with it.
+const LOOSE: &str = "it is on a commit that no branch leads to";
 
 /// What was found at the place of a worktree.
 enum Found {
@@ -54,7 +57,7 @@ fn prune_one(place: &Place, record: &Record, force: bool) -> Option<Pruned> {
         return Some(Pruned { record, is_removed: false, kept_because: Some("it is in use") });
     };
     let found = look(place, record);
-    let mut kept_because = if force { None } else { found.obstacle() };
+    let mut kept_because = found.obstacle().filter(|why| !force || *why == LOOSE);
     if kept_because.is_none()
         && let Err(error) = remove(place, record, force)
     {
@@ -97,10 +100,10 @@ fn look(place: &Place, record: &Record) -> Found {
 
 fn survey(place: &Place, record: &Record, path: PathBuf, git_dir: PathBuf) -> Result<Found, WorkspaceError> {
     let survey = Survey::of(&path, &git_dir, &record.base, place.spool()?)?;
-    let obstacle = if !survey.is_clean {
+    let obstacle = if survey.has_loose_commits()? {
+        Some(LOOSE)
+    } else if !survey.is_clean {
         Some("it has work that is not committed")
-    } else if survey.has_loose_commits()? {
-        Some("it is on a commit that no branch leads to")
     } else if survey.has_submodules()? {
         Some("it has submodules, which are not looked into")
     } else {

@@ -25,7 +25,7 @@ fn a_list_tells_what_is_there_oldest_first() {
     let first = bench.prepare(9, Keep::Always);
     let path = first.path().display().to_string();
     write(&first.path().join("new"), "new\n");
-    drop(first.settle());
+    drop(first.settle(&[]));
     let second = bench.prepare(2, Keep::Always);
     let listed = bench.workspaces.list().unwrap();
     assert_eq!(listed.len(), 2);
@@ -44,7 +44,7 @@ fn a_list_tells_what_is_there_oldest_first() {
 #[test]
 fn a_list_that_runs_out_of_time_names_the_rest_as_unknown() {
     let bench = Bench::new();
-    drop(bench.prepare(1, Keep::Always).settle());
+    drop(bench.prepare(1, Keep::Always).settle(&[]));
     let listed = list_within(&bench.workspaces.place, Duration::ZERO).unwrap();
     assert_eq!((listed.len(), listed[0].head.as_ref(), listed[0].is_clean), (1, None, false));
 }
@@ -70,7 +70,7 @@ fn one_in_use_is_never_pruned_not_even_by_force() {
 #[test]
 fn a_worktree_that_somebody_works_in_as_a_folder_is_in_use() {
     let bench = Bench::new();
-    let report = bench.prepare(1, Keep::Always).settle().unwrap();
+    let report = bench.prepare(1, Keep::Always).settle(&[]).unwrap();
     let wish = Workspace::Directory { path: report.path.clone() };
     let held = bench.workspaces.prepare(&assignment(2, wish)).unwrap();
     assert_eq!(only(bench.workspaces.prune(true).unwrap()).kept_because, Some("it is in use"));
@@ -84,7 +84,7 @@ fn a_clean_worktree_is_pruned_and_its_commits_stay_on_their_branch() {
     let prepared = bench.prepare(1, Keep::Changed);
     write(&prepared.path().join("read me"), "better\n");
     let head = commit_all(prepared.path(), "improve");
-    drop(prepared.settle());
+    drop(prepared.settle(&[]));
     let pruned = only(bench.workspaces.prune(false).unwrap());
     assert!(pruned.is_removed && pruned.kept_because.is_none());
     assert!(pruned.record.is_clean);
@@ -99,12 +99,32 @@ fn force_removes_work_that_is_not_committed_but_no_commit() {
     write(&prepared.path().join("read me"), "better\n");
     let head = commit_all(prepared.path(), "improve");
     write(&prepared.path().join("read me"), "not committed\n");
-    drop(prepared.settle());
+    drop(prepared.settle(&[]));
     let kept = only(bench.workspaces.prune(false).unwrap());
     assert_eq!(kept.kept_because, Some("it has work that is not committed"));
     assert!(only(bench.workspaces.prune(true).unwrap()).is_removed);
     assert_eq!((bench.worktrees(), bench.left()), (0, vec![]));
     assert_eq!(git(&bench.repository, &["rev-parse", &kept.record.branch]), head);
+}
+
+#[test]
+fn not_even_force_removes_a_commit_that_no_branch_leads_to() {
+    let bench = Bench::new();
+    let prepared = bench.prepare(1, Keep::Changed);
+    git(prepared.path(), &["checkout", "--quiet", "--detach"]);
+    write(&prepared.path().join("read me"), "loose\n");
+    let head = commit_all(prepared.path(), "loose");
+    write(&prepared.path().join("read me"), "not committed\n");
+    let path = prepared.path().to_path_buf();
+    drop(prepared.settle(&[]));
+    for force in [false, true] {
+        let kept = only(bench.workspaces.prune(force).unwrap());
+        let why = Some("it is on a commit that no branch leads to");
+        assert_eq!((kept.is_removed, kept.kept_because), (false, why));
+        assert_eq!(git(&path, &["rev-parse", "HEAD"]), head);
+    }
+    git(&bench.repository, &["branch", "rescued", &head]);
+    assert!(only(bench.workspaces.prune(true).unwrap()).is_removed);
 }
 
 #[test]
@@ -149,7 +169,7 @@ fn a_missing_folder_is_cleaned_up_and_missing_worktrees_of_the_user_are_not() {
     let users = bench.root.path().join("away");
     git(&bench.repository, &["worktree", "add", "--quiet", "--detach", users.to_str().unwrap()]);
     std::fs::remove_dir_all(&users).unwrap();
-    let report = bench.prepare(1, Keep::Always).settle().unwrap();
+    let report = bench.prepare(1, Keep::Always).settle(&[]).unwrap();
     std::fs::remove_dir_all(&report.path).unwrap();
     let listed = bench.workspaces.list().unwrap();
     assert_eq!((listed[0].head.as_ref(), listed[0].files_changed), (None, None));
@@ -162,7 +182,7 @@ fn a_missing_folder_is_cleaned_up_and_missing_worktrees_of_the_user_are_not() {
 #[test]
 fn a_locked_worktree_is_pruned_all_the_same() {
     let bench = Bench::new();
-    let report = bench.prepare(1, Keep::Always).settle().unwrap();
+    let report = bench.prepare(1, Keep::Always).settle(&[]).unwrap();
     git(&bench.repository, &["worktree", "lock", &report.path]);
     assert!(only(bench.workspaces.prune(false).unwrap()).is_removed);
     assert_eq!((bench.worktrees(), bench.branches()), (0, vec![]));
@@ -171,7 +191,7 @@ fn a_locked_worktree_is_pruned_all_the_same() {
 #[test]
 fn a_branch_that_the_user_has_checked_out_stays() {
     let bench = Bench::new();
-    let report = bench.prepare(1, Keep::Always).settle().unwrap();
+    let report = bench.prepare(1, Keep::Always).settle(&[]).unwrap();
     let branch = report.branch.unwrap();
     git(Path::new(&report.path), &["checkout", "--quiet", "--detach"]);
     git(&bench.repository, &["checkout", "--quiet", &branch]);
@@ -183,7 +203,7 @@ fn a_branch_that_the_user_has_checked_out_stays() {
 #[test]
 fn a_worktree_whose_repository_is_gone_goes_by_force_only() {
     let bench = Bench::new();
-    let report = bench.prepare(1, Keep::Always).settle().unwrap();
+    let report = bench.prepare(1, Keep::Always).settle(&[]).unwrap();
     std::fs::remove_dir_all(&bench.repository).unwrap();
     let kept = only(bench.workspaces.prune(false).unwrap());
     assert_eq!((kept.is_removed, kept.kept_because), (false, Some("its repository is gone")));
@@ -195,7 +215,7 @@ fn a_worktree_whose_repository_is_gone_goes_by_force_only() {
 #[test]
 fn a_worktree_that_git_forgot_goes_by_force_only() {
     let bench = Bench::new();
-    let report = bench.prepare(1, Keep::Always).settle().unwrap();
+    let report = bench.prepare(1, Keep::Always).settle(&[]).unwrap();
     write(&Path::new(&report.path).join("new"), "new\n");
     std::fs::remove_dir_all(bench.repository.join(".git/worktrees")).unwrap();
     let kept = only(bench.workspaces.prune(false).unwrap());
@@ -208,7 +228,7 @@ fn a_worktree_that_git_forgot_goes_by_force_only() {
 fn worktrees_of_a_data_folder_that_was_moved_are_listed_and_pruned() {
     let bench = Bench::new();
     for task in [1, 2] {
-        drop(bench.prepare(task, Keep::Always).settle());
+        drop(bench.prepare(task, Keep::Always).settle(&[]));
     }
     let moved = bench.root.path().join("moved");
     std::fs::rename(&bench.data_dir, &moved).unwrap();
@@ -229,7 +249,7 @@ fn worktrees_of_a_data_folder_that_was_moved_are_listed_and_pruned() {
 #[test]
 fn a_record_that_cannot_be_read_or_is_about_another_is_left_alone() {
     let bench = Bench::new();
-    let report = bench.prepare(1, Keep::Always).settle().unwrap();
+    let report = bench.prepare(1, Keep::Always).settle(&[]).unwrap();
     let record = Path::new(&report.path).with_extension("json");
     let folder = record.parent().unwrap();
     let strange = ["torn.json", "task_0000000000002-1.json", "note.txt"].map(|name| folder.join(name));
@@ -249,7 +269,7 @@ fn prunes_and_new_attempts_at_once_do_not_disturb_each_other() {
             scope.spawn(move || {
                 let prepared = bench.prepare(task, Keep::Always);
                 assert!(prepared.path().join("read me").exists());
-                assert!(prepared.settle().unwrap().files_changed == Some(0));
+                assert!(prepared.settle(&[]).unwrap().files_changed == Some(0));
             });
             scope.spawn(move || {
                 bench.workspaces.list().unwrap();

@@ -81,7 +81,9 @@ impl Records {
             let mut half_file = File::create(&half)?;
             half_file.write_all(&text)?;
             half_file.sync_all()?;
-            std::fs::rename(&half, &file)
+            std::fs::rename(&half, &file)?;
+            // the name is on the disk only with its folder
+            File::open(&self.folder)?.sync_all()
         };
         write().map_err(WorkspaceError::disk("write", &file))
     }

@@ -19,9 +19,12 @@ use super::error::WorkspaceError;
 use super::git::{Fault, Git};
 use super::record::is_there;
 use super::spool::Spool;
+use crate::output::mask::Mask;
 
 /// New files larger than this, in bytes, are named in a diff and not read.
 const NEW_FILE_BYTES_MAX: u64 = 16 << 20;
+/// References that stay when a worktree goes, unlike its own (`refs/bisect`, `refs/worktree`, `refs/rewritten`).
+const LASTING: [&str; 3] = ["refs/heads", "refs/tags", "refs/remotes"];
 
 /// What a worktree holds.
 #[derive(Debug)]
@@ -110,7 +113,7 @@ impl Survey {
     }
 
     /// The difference from the base, cut to what is kept of one.
-    pub(super) fn diff(&self) -> Result<String, WorkspaceError> {
+    pub(super) fn diff(&self, mask: &Mask) -> Result<String, WorkspaceError> {
         let mut diff = Diff::default();
         let words = [
             "diff",
@@ -130,7 +133,7 @@ impl Survey {
         self.git
             .stream(&words, None, &mut |bytes| diff.push(bytes))
             .map_err(WorkspaceError::git("read the changes of the worktree"))?;
-        Ok(diff.with(&self.apart.diff).finish())
+        Ok(diff.with(&self.apart.diff).finish(mask))
     }
 
     /// Whether it is on a commit that no branch or tag leads to: such a commit would go with it.
@@ -138,8 +141,10 @@ impl Survey {
         if self.branch.is_some() || self.head == self.base {
             return Ok(false);
         }
+        let words = ["for-each-ref", "--count=1", "--format=%(refname)", "--contains", &self.head];
+        let words = [&words[..], &LASTING].concat();
         self.git
-            .ask(&["for-each-ref", "--count=1", "--format=%(refname)", "--contains", &self.head])
+            .ask(&words)
             .map(|found| found.is_empty())
             .map_err(WorkspaceError::git("find the branch of the worktree's commit"))
     }

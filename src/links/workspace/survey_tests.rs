@@ -14,7 +14,7 @@ use super::NEW_FILE_BYTES_MAX;
 fn reported(bench: &Bench, work: impl FnOnce(&Path)) -> WorkspaceReport {
     let prepared = bench.prepare(1, Keep::Always);
     work(prepared.path());
-    prepared.settle().unwrap()
+    prepared.settle(&[]).unwrap()
 }
 
 fn git_dir(prepared: &Prepared) -> std::path::PathBuf {
@@ -76,7 +76,7 @@ fn a_look_changes_neither_the_index_nor_the_objects() {
         (std::fs::read(&index).unwrap(), time, objects)
     };
     let before = state();
-    assert_eq!(prepared.settle().unwrap().files_changed, Some(2));
+    assert_eq!(prepared.settle(&[]).unwrap().files_changed, Some(2));
     assert!(state() == before);
     assert!(!bench.left().iter().any(|name| name.contains("survey")));
 }
@@ -97,7 +97,7 @@ fn an_edit_of_the_same_length_in_the_same_moment_is_seen() {
     write(&file, "eno\nowt\neerht\n");
     at_that_moment(&file);
     at_that_moment(&index);
-    assert_eq!(prepared.settle().unwrap().files_changed, Some(1));
+    assert_eq!(prepared.settle(&[]).unwrap().files_changed, Some(1));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn settings_of_the_user_do_not_change_the_diff() {
     }
     let prepared = bench.prepare(2, Keep::Always);
     work(prepared.path());
-    let set = prepared.settle().unwrap();
+    let set = prepared.settle(&[]).unwrap();
     assert_eq!(plain.files_changed, Some(3));
     assert!(plain.diff.as_ref().unwrap().contains("deleted file"), "a patch of whole files, not of renames");
     assert_eq!((set.files_changed, set.diff), (plain.files_changed, plain.diff));
@@ -227,6 +227,6 @@ fn a_worktree_without_an_index_is_still_read() {
     let prepared = bench.prepare(1, Keep::Changed);
     std::fs::remove_file(git_dir(&prepared).join("index")).unwrap();
     write(&prepared.path().join("read me"), "edited\n");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert_eq!((report.files_changed, report.is_kept), (Some(1), true));
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use domain::{Keep, Timestamp, WorkspaceReport};
+use domain::{Keep, Secret, Timestamp, WorkspaceReport};
 
 use super::error::WorkspaceError;
 use super::git::{CHECKOUT_TIME_MAX, Git};
@@ -21,6 +21,7 @@ use super::spool::Spool;
 use super::survey::Survey;
 use super::{Place, name_of};
 use crate::attempt::Assignment;
+use crate::output::mask::Mask;
 
 /// A verified worktree, held by one attempt.
 #[derive(Debug)]
@@ -96,8 +97,8 @@ impl Worktree {
         &self.path
     }
 
-    /// Looks at it, then keeps or removes it.
-    pub(super) fn settle(self) -> WorkspaceReport {
+    /// Looks at it, then keeps or removes it. What it tells shows no secret.
+    pub(super) fn settle(self, secrets: &[Secret]) -> WorkspaceReport {
         let mut report = WorkspaceReport {
             path: self.path.display().to_string(),
             branch: Some(self.record.branch.clone()),
@@ -105,7 +106,7 @@ impl Worktree {
             is_kept: true,
             ..WorkspaceReport::default()
         };
-        let settled = self.look(&mut report).and_then(|left| {
+        let settled = self.look(&mut report, &Mask::by_lines(secrets)).and_then(|left| {
             if left.stays(self.keep) { Ok(()) } else { self.place.remove(&self.record, &self.path) }
         });
         if let Err(error) = settled {
@@ -116,13 +117,13 @@ impl Worktree {
         report
     }
 
-    fn look(&self, report: &mut WorkspaceReport) -> Result<Left, WorkspaceError> {
+    fn look(&self, report: &mut WorkspaceReport, mask: &Mask) -> Result<Left, WorkspaceError> {
         let survey = Survey::of(&self.path, &self.git_dir, &self.record.base, self.place.spool()?)?;
         report.head = Some(survey.head.clone());
         let files_changed = survey.files_changed()?;
         report.files_changed = Some(files_changed);
         if files_changed > 0 {
-            report.diff = Some(survey.diff()?);
+            report.diff = Some(survey.diff(mask)?);
         }
         Ok(Left {
             is_changed: !survey.is_as_made() || self.has_moved_branch(&survey)?,

@@ -32,7 +32,7 @@ fn nothing_that_the_repository_set_up_runs_in_the_hive() {
     std::fs::remove_file(&mark).ok();
     let prepared = bench.prepare(1, Keep::Changed);
     write(&prepared.path().join("src/ä.txt"), "changed\n");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     bench.workspaces.list().unwrap();
     bench.workspaces.prune(true).unwrap();
     assert!(report.diff.unwrap().contains("+changed"));
@@ -53,7 +53,7 @@ fn a_git_file_that_the_agent_changed_is_not_believed() {
     write(&path.join(".git"), format!("gitdir: {}/.git\n", own.display()));
     write(&path.join(".gitattributes"), "* filter=trap\n");
     write(&path.join("read me"), "edited\n");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert!(report.is_kept);
     // The edit, the attributes, and the repository in the worktree.
     assert_eq!(report.files_changed, Some(3));
@@ -75,7 +75,7 @@ fn a_submodule_that_is_checked_out_keeps_the_worktree_and_no_git_runs_in_it() {
     git(&bench.repository, &["submodule", "--quiet", "add", part.to_str().unwrap(), "part"]);
     commit_all(&bench.repository, "add a part");
 
-    let untouched = bench.prepare(1, Keep::Changed).settle().unwrap();
+    let untouched = bench.prepare(1, Keep::Changed).settle(&[]).unwrap();
     assert!(!untouched.is_kept, "a submodule that nobody checked out is no work");
 
     let prepared = bench.prepare(2, Keep::Changed);
@@ -84,7 +84,7 @@ fn a_submodule_that_is_checked_out_keeps_the_worktree_and_no_git_runs_in_it() {
     git(&inner, &["config", "filter.trap.clean", &program]);
     write(&inner.join(".gitattributes"), "* filter=trap\n");
     write(&inner.join("file"), "trap\n");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert!(report.is_kept && !mark.exists());
     let pruned = bench.workspaces.prune(false).unwrap();
     assert_eq!(pruned[0].kept_because, Some("it has submodules, which are not looked into"));
@@ -122,7 +122,7 @@ fn a_data_folder_in_the_repository_works() {
     let workspaces = Workspaces::open(&inside);
     let prepared = workspaces.prepare(&assignment(1, bench.wish(Keep::Changed))).unwrap();
     write(&prepared.path().join("new"), "new\n");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert_eq!((report.files_changed, report.is_kept), (Some(1), true));
     assert!(workspaces.prune(true).unwrap()[0].is_removed);
     assert_eq!(bench.worktrees(), 0);
@@ -136,7 +136,7 @@ fn a_data_folder_behind_a_link_works() {
     std::os::unix::fs::symlink(&real, &link).unwrap();
     let workspaces = Workspaces::open(&link);
     let prepared = workspaces.prepare(&assignment(1, bench.wish(Keep::Changed))).unwrap();
-    assert!(!prepared.settle().unwrap().is_kept);
+    assert!(!prepared.settle(&[]).unwrap().is_kept);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_bare_repository_and_a_worktree_of_a_user_can_be_worked_on() {
         let wish = bench.wish_from(repository, None, Keep::Changed);
         let prepared = bench.workspaces.prepare(&assignment(task, wish)).unwrap();
         assert_eq!(git(prepared.path(), &["rev-parse", "HEAD"]), base);
-        let report = prepared.settle().unwrap();
+        let report = prepared.settle(&[]).unwrap();
         assert_eq!((report.is_kept, report.base), (false, Some(base)));
     }
     let inside = bench.refusal(bench.wish_from(&bare.join("objects"), None, Keep::Changed));
@@ -166,9 +166,9 @@ fn files_with_converted_line_ends_count_as_unchanged() {
     let prepared = bench.prepare(1, Keep::Changed);
     assert_eq!(std::fs::read(prepared.path().join("read me")).unwrap(), b"one\r\ntwo\r\nthree\r\n");
     write(&prepared.path().join("new"), "one\ntwo\r\n");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert_eq!(report.files_changed, Some(1));
-    assert!(!bench.prepare(2, Keep::Changed).settle().unwrap().is_kept);
+    assert!(!bench.prepare(2, Keep::Changed).settle(&[]).unwrap().is_kept);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn what_a_filter_changes_on_the_way_counts_as_unchanged() {
     let file = prepared.path().join("src/ä.txt");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "UMLAUT\n");
     write(&file, "UMLAUT\n");
-    assert!(!prepared.settle().unwrap().is_kept);
+    assert!(!prepared.settle(&[]).unwrap().is_kept);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_repository_that_is_a_submodule_of_another_can_be_worked_on() {
     let wish = bench.wish_from(&around.join("part"), None, Keep::Changed);
     let prepared = bench.workspaces.prepare(&assignment(1, wish)).unwrap();
     write(&prepared.path().join("new"), "new\n");
-    assert_eq!(prepared.settle().unwrap().files_changed, Some(1));
+    assert_eq!(prepared.settle(&[]).unwrap().files_changed, Some(1));
     assert!(bench.workspaces.prune(true).unwrap()[0].is_removed);
 }
 
@@ -225,6 +225,6 @@ fn files_outside_a_sparse_checkout_count_as_unchanged() {
     git(&bench.repository, &["sparse-checkout", "set", "--no-cone", "src"]);
     let prepared = bench.prepare(1, Keep::Changed);
     assert!(prepared.path().join("src/ä.txt").exists() && !prepared.path().join("read me").exists());
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert_eq!((report.files_changed, report.is_kept), (Some(0), false));
 }

@@ -21,7 +21,7 @@ fn a_worktree_is_on_its_own_branch_at_its_base_although_the_base_moves_on() {
     assert_eq!(git(prepared.path(), &["branch", "--show-current"]), "hive/task_0000000000005-1");
     assert_eq!(std::fs::read_to_string(prepared.path().join("src/ä.txt")).unwrap(), "umlaut\n");
     assert_eq!(git(prepared.path(), &["status", "--porcelain"]), "");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert_eq!((report.base.as_ref(), report.head.as_ref()), (Some(&base), Some(&base)));
     assert_eq!((report.files_changed, report.diff), (Some(0), None));
 }
@@ -37,7 +37,7 @@ fn a_base_may_be_a_branch_a_tag_or_an_older_commit() {
         let wish = bench.wish_from(&bench.repository, Some(base), Keep::Changed);
         let prepared = bench.workspaces.prepare(&assignment(task, wish)).unwrap();
         assert_eq!(git(prepared.path(), &["rev-parse", "HEAD"]), first, "{base}");
-        assert_eq!(prepared.settle().unwrap().base.as_ref(), Some(&first));
+        assert_eq!(prepared.settle(&[]).unwrap().base.as_ref(), Some(&first));
     }
 }
 
@@ -46,7 +46,7 @@ fn an_untouched_worktree_goes_with_its_branch_and_its_record() {
     let bench = Bench::new();
     let prepared = bench.prepare(1, Keep::Changed);
     write(&prepared.path().join("ignored.log"), "noise");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert!(!report.is_kept);
     assert_eq!(bench.left(), Vec::<String>::new());
     assert_eq!((bench.branches(), bench.worktrees()), (vec![], 0));
@@ -55,7 +55,7 @@ fn an_untouched_worktree_goes_with_its_branch_and_its_record() {
 #[test]
 fn an_untouched_worktree_stays_where_it_always_should() {
     let bench = Bench::new();
-    let report = bench.prepare(1, Keep::Always).settle().unwrap();
+    let report = bench.prepare(1, Keep::Always).settle(&[]).unwrap();
     assert!(report.is_kept && Path::new(&report.path).join("read me").exists());
     assert_eq!(bench.worktrees(), 1);
 }
@@ -80,7 +80,7 @@ fn work_that_is_not_committed_survives() {
         let prepared = bench.prepare(task, Keep::Changed);
         let path = prepared.path().to_path_buf();
         work(&path);
-        let report = prepared.settle().unwrap();
+        let report = prepared.settle(&[]).unwrap();
         assert!(report.is_kept && path.join(".git").exists(), "{what}");
     }
     for pruned in bench.workspaces.prune(false).unwrap() {
@@ -97,7 +97,7 @@ fn edits_that_git_was_told_to_overlook_are_seen() {
         git(prepared.path(), &["update-index", flag, "read me"]);
         write(&prepared.path().join("read me"), "hidden\n");
         assert_eq!(git(prepared.path(), &["status", "--porcelain"]), "", "git overlooks it");
-        let report = prepared.settle().unwrap();
+        let report = prepared.settle(&[]).unwrap();
         assert!(report.is_kept, "{flag}");
         assert_eq!(report.files_changed, Some(1), "{flag}");
         assert!(report.diff.unwrap().contains("+hidden"), "{flag}");
@@ -115,7 +115,7 @@ fn commits_keep_a_worktree_and_outlive_one_that_never_stays() {
         if keep == Keep::Never {
             write(&path.join("read me"), "not committed\n");
         }
-        let report = prepared.settle().unwrap();
+        let report = prepared.settle(&[]).unwrap();
         assert_eq!(report.is_kept, keep == Keep::Changed);
         assert_eq!(path.exists(), report.is_kept);
         assert_eq!(report.head.as_ref(), Some(&head));
@@ -133,7 +133,7 @@ fn a_commit_that_was_taken_back_by_another_still_keeps_the_worktree() {
     write(&prepared.path().join("read me"), "better\n");
     commit_all(prepared.path(), "improve");
     git(prepared.path(), &["revert", "--no-edit", "HEAD"]);
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert_eq!((report.files_changed, report.is_kept), (Some(0), true));
 }
 
@@ -144,7 +144,7 @@ fn work_on_our_branch_keeps_a_worktree_that_went_back_to_its_base() {
     write(&prepared.path().join("read me"), "better\n");
     commit_all(prepared.path(), "improve");
     git(prepared.path(), &["checkout", "--quiet", "--detach", "main"]);
-    assert!(prepared.settle().unwrap().is_kept);
+    assert!(prepared.settle(&[]).unwrap().is_kept);
 }
 
 #[test]
@@ -154,11 +154,25 @@ fn commits_that_no_branch_leads_to_stay_whatever_was_said() {
     git(prepared.path(), &["checkout", "--quiet", "--detach"]);
     write(&prepared.path().join("read me"), "loose\n");
     let head = commit_all(prepared.path(), "loose");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert!(report.is_kept);
     assert_eq!(report.head, Some(head));
     let pruned = bench.workspaces.prune(false).unwrap();
     assert_eq!(pruned[0].kept_because, Some("it is on a commit that no branch leads to"));
+}
+
+#[test]
+fn a_reference_that_goes_with_the_worktree_leads_to_no_commit() {
+    let bench = Bench::new();
+    let prepared = bench.prepare(1, Keep::Never);
+    git(prepared.path(), &["checkout", "--quiet", "--detach"]);
+    write(&prepared.path().join("read me"), "loose\n");
+    let head = commit_all(prepared.path(), "loose");
+    git(prepared.path(), &["bisect", "start"]);
+    git(prepared.path(), &["bisect", "bad"]);
+    git(prepared.path(), &["update-ref", "refs/worktree/mine", "HEAD"]);
+    assert_eq!(git(prepared.path(), &["rev-parse", "refs/bisect/bad"]), head);
+    assert!(prepared.settle(&[]).unwrap().is_kept);
 }
 
 #[test]
@@ -215,7 +229,7 @@ fn a_worktree_of_the_user_that_has_the_same_name_is_no_trouble() {
     git(&bench.repository, &["worktree", "add", "--quiet", "--detach", users.to_str().unwrap()]);
     let prepared = bench.prepare(1, Keep::Always);
     write(&prepared.path().join("new"), "new\n");
-    assert_eq!(prepared.settle().unwrap().files_changed, Some(1));
+    assert_eq!(prepared.settle(&[]).unwrap().files_changed, Some(1));
     assert!(bench.workspaces.prune(true).unwrap()[0].is_removed);
     assert_eq!((bench.worktrees(), git(&users, &["status", "--porcelain"])), (1, String::new()));
 }
@@ -277,7 +291,7 @@ fn thirty_two_attempts_make_and_settle_worktrees_of_one_repository_at_once() {
                     if keep == Keep::Never {
                         write(&prepared.path().join("new"), "new\n");
                     }
-                    let report = prepared.settle().unwrap();
+                    let report = prepared.settle(&[]).unwrap();
                     assert!(!report.is_kept, "{report:?}");
                     assert_eq!(report.files_changed, Some(u64::from(keep == Keep::Never)));
                     report.path
@@ -297,7 +311,7 @@ fn an_agent_that_removed_its_folder_leaves_a_report_and_a_record() {
     let bench = Bench::new();
     let prepared = bench.prepare(1, Keep::Always);
     std::fs::remove_dir_all(prepared.path()).unwrap();
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert_eq!((report.is_kept, report.head, report.files_changed), (false, None, None));
     assert!(bench.workspaces.prune(false).unwrap()[0].is_removed);
     assert_eq!((bench.branches(), bench.worktrees(), bench.left()), (vec![], 0, vec![]));
@@ -310,7 +324,7 @@ fn what_cannot_be_looked_at_stays() {
     write(&prepared.path().join("read me"), "edited\n");
     let broken = bench.repository.join(".git/worktrees/task_0000000000001-1/HEAD");
     write(&broken, "nonsense\n");
-    let report = prepared.settle().unwrap();
+    let report = prepared.settle(&[]).unwrap();
     assert_eq!((report.is_kept, report.head), (true, None));
     assert_eq!(std::fs::read_to_string(Path::new(&report.path).join("read me")).unwrap(), "edited\n");
 }
