@@ -30,7 +30,8 @@ pub struct ProcessFlags {
     /// Hand on this variable of the hive's own environment
     #[arg(long, value_name = "A,B", value_delimiter = ',', requires = "start")]
     inherit_env: Vec<String>,
-    /// How it gets its task: on stdin, as the last argument, or in a file whose path is the last argument
+    /// How it gets its task: on stdin, as the last argument (a task may begin with `-`: let `--` stand before it), or
+    /// in a file whose path is the last argument
     #[arg(long, value_name = "HOW", value_parser = words::<PromptVia>(&["stdin", "argument", "file"]), requires = "start")]
     prompt: Option<PromptVia>,
     /// How its result is read from its stdout
