@@ -134,7 +134,7 @@ async fn a_task_against_the_rules_is_refused_with_every_broken_field_by_name() -
         (r#"{"title":"t","prio":1}"#, unknown, &["prio"]),
         (r#"{"title":"t","prio":1,"que":"x","priority":10}"#, unknown, &["prio", "priority", "que"]),
         (r#"{"title":"t","timeouts":{"hartbeat_ms":1}}"#, unknown, &["timeouts.hartbeat_ms"]),
-        (r#"{"title":"t","unique":{"key":"k"}}"#, unknown, &["unique"]),
+        (r#"{"title":"t","colour":{"key":"k"}}"#, unknown, &["colour"]),
         (r#"{"title":"t","Title":"t"}"#, unknown, &["Title"]),
         ("{}", invalid, &["title"]),
         ("[]", invalid, &[""]),

@@ -33,6 +33,12 @@ static ADDRESSES: LazyLock<Vec<Address>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Patterns without a variable that look as if they had one.
+static PLAIN: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let patterns = TABLE.iter().map(|(pattern, _)| *pattern).filter(|pattern| !pattern.contains('{'));
+    patterns.filter(|pattern| cut(pattern).is_some()).collect()
+});
+
 /// The path under which a pattern's resource is registered: a dash in place of the variable.
 pub(crate) fn registered(pattern: &str) -> String {
     pattern.replace("{id}", "-").replace("{name}", "-")
@@ -51,6 +57,9 @@ pub(crate) fn point(request: &mut ServiceRequest) {
 
 fn find(path: &str) -> Option<&'static Address> {
     let parts = cut(path)?;
+    if PLAIN.contains(&path) {
+        return None;
+    }
     ADDRESSES.iter().find(|address| address.action == parts.action && address.collection == parts.collection)
 }
 

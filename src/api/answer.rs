@@ -38,7 +38,21 @@ fn created(view: &impl Serialize, location: &str, is_replayed: bool) -> Answer {
         headers.insert(LOCATION, location);
     }
     if is_replayed {
-        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        mark_replayed(&mut answer);
+    }
+    Ok(answer)
+}
+
+/// Says that nothing new was made.
+pub(crate) fn mark_replayed(answer: &mut HttpResponse) {
+    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+}
+
+/// 200 for a task that is there already.
+pub(crate) fn task_existing(view: &TaskView) -> Answer {
+    let mut answer = ok(view)?;
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v2/tasks/{}", view.id)) {
+        answer.headers_mut().insert(LOCATION, location);
     }
     Ok(answer)
 }

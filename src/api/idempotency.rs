@@ -35,6 +35,14 @@ pub(crate) fn key(
     Ok(Some(IdempotencyKey { hash, fingerprint: Sha256::digest(body).into(), ttl_ms }))
 }
 
+/// The key of one item of a request that has a key.
+pub(crate) fn of_item(key: IdempotencyKey, place: usize) -> IdempotencyKey {
+    let mut hasher = Sha256::new();
+    hasher.update(key.hash);
+    hasher.update(u64::try_from(place).unwrap_or(u64::MAX).to_be_bytes());
+    IdempotencyKey { hash: hasher.finalize().into(), ..key }
+}
+
 /// A quoted key (a string of RFC 8941) and a bare one are the same key.
 fn bare(value: &str) -> &str {
     let value = value.trim();

@@ -78,6 +78,7 @@ mod show_agent;
 mod show_queue;
 mod show_system;
 mod show_task;
+mod submit_many;
 mod submit_task;
 
 pub use in_flight::InFlight;

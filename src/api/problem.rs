@@ -8,7 +8,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
-use domain::{TaskState, Violation, Violations};
+use domain::{TaskId, TaskState, Violation, Violations};
 use protocol::{FieldError, ProblemCode, ProblemDetails, Unreadable};
 
 /// Seconds after which somebody who met a full queue may try again.
@@ -47,6 +47,8 @@ pub(crate) enum Problem {
     NotAWorker,
     #[error("an agent is called {0} already")]
     NameTaken(String),
+    #[error("{0} has this unique key")]
+    KeyTaken(TaskId),
     #[error("the body may have at most {bytes_max} bytes")]
     PayloadTooLarge { bytes_max: usize },
     #[error("{0}")]
@@ -86,7 +88,7 @@ impl Problem {
             Self::NotFound { .. } | Self::NoSuchRoute | Self::NoSuchMethod { .. } => ProblemCode::NotFound,
             Self::StaleLease { .. } => ProblemCode::StaleLease,
             Self::StateConflict(_) | Self::NotAWorker => ProblemCode::StateConflict,
-            Self::NameTaken(_) => ProblemCode::UniqueConflict,
+            Self::NameTaken(_) | Self::KeyTaken(_) => ProblemCode::UniqueConflict,
             Self::PayloadTooLarge { .. } => ProblemCode::PayloadTooLarge,
             Self::QueueFull(_) => ProblemCode::QueueFull,
             Self::Overloaded | Self::FateUnknown { .. } => ProblemCode::Overloaded,
@@ -146,6 +148,7 @@ impl Problem {
             | Self::StateConflict(_)
             | Self::NotAWorker
             | Self::NameTaken(_)
+            | Self::KeyTaken(_)
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
             | Self::Overloaded
@@ -185,6 +188,7 @@ impl Problem {
             | Self::StateConflict(_)
             | Self::NotAWorker
             | Self::NameTaken(_)
+            | Self::KeyTaken(_)
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
             | Self::Overloaded

@@ -55,6 +55,7 @@ pub(crate) async fn one(hive: &Hive, principal: &Principal, id: TaskId) -> Resul
     match hive.runtime.redrive(&principal.caller, id).await? {
         Redriven::Done(record) => Ok(views::task(*record, &hive.runtime)),
         Redriven::Conflict(state) => Err(Problem::StateConflict(state)),
+        Redriven::UniqueConflict(holder) => Err(Problem::KeyTaken(holder)),
         Redriven::NotFound => Err(Problem::not_found("task", id)),
     }
 }

@@ -39,6 +39,7 @@ macro_rules! routes {
 routes! {
     "/api/v2/tasks" allows "POST, GET, HEAD" { post submit_task::submit_task, get list_tasks::list_tasks, }
     "/api/v2/leases/complete" allows "POST" { post complete_leases::complete_leases, }
+    "/api/v2/tasks/bulk" allows "POST" { post submit_many::submit_many, }
     "/api/v2/agents/{id}/lease" allows "POST" { post lease::lease, }
     "/api/v2/tasks/{id}/complete" allows "POST" { post complete_task::complete_task, }
     "/api/v2/tasks/{id}/heartbeat" allows "POST" { post heartbeat::heartbeat, }

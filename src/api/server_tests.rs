@@ -4,6 +4,8 @@
 mod process_agents;
 #[path = "server_tests/streams.rs"]
 mod streams;
+#[path = "server_tests/submits.rs"]
+mod submits;
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -184,7 +186,7 @@ async fn every_refusal_is_a_problem_with_its_correlation_id() {
         (Method::GET, "/api/v2/queues/never-used", "", 404, "not_found"),
         (Method::PUT, "/api/v2/tasks", "{}", 405, "not_found"),
         (Method::POST, "/api/v2/tasks", "{", 400, "malformed_json"),
-        (Method::POST, "/api/v2/tasks", r#"{"title":"t","unique":{}}"#, 422, "unknown_field"),
+        (Method::POST, "/api/v2/tasks", r#"{"title":"t","colour":1}"#, 422, "unknown_field"),
         (Method::POST, "/api/v2/tasks", r#"{"title":1}"#, 422, "invalid_value"),
         (Method::POST, "/api/v2/tasks", &huge, 413, "payload_too_large"),
         (Method::POST, "/api/v2/tasks?x=1", r#"{"title":"t"}"#, 422, "unknown_field"),

@@ -8,12 +8,13 @@ pub struct Answer<T> {
     value: T,
     text: String,
     is_replayed: bool,
+    status: u16,
 }
 
 impl<T> Answer<T> {
     /// Puts an answer together.
-    pub(crate) const fn new(value: T, text: String, is_replayed: bool) -> Self {
-        Self { value, text, is_replayed }
+    pub(crate) const fn new(value: T, text: String, is_replayed: bool, status: u16) -> Self {
+        Self { value, text, is_replayed, status }
     }
 
     /// The value alone.
@@ -24,6 +25,11 @@ impl<T> Answer<T> {
     /// The body, byte for byte as the server sent it; empty where it sent none.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The HTTP status, from 200 to 299.
+    pub const fn status(&self) -> u16 {
+        self.status
     }
 
     /// Whether the idempotency key was used before, so that nothing new was made.

@@ -18,6 +18,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an answer that goes on may be silent: longer than any call waits, and a hive beats each 15 s.
 const SILENCE_MAX: Duration = Duration::from_secs(65);
+/// Says that an idempotency key was used before.
+const REPLAYED: &str = "idempotent-replayed";
 /// Longest part of an answer that is not a hive's which an error shows.
 const EXCERPT_CHARS: usize = 80;
 
@@ -132,17 +134,18 @@ impl Client {
 
     /// Sends a call under `/api/v2` and reads a JSON answer.
     pub(crate) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Answer<T>, Error> {
-        let (text, is_replayed) = self.fetch("/api/v2", call).await?;
+        let response = self.send("/api/v2", call).await?;
+        let (status, is_replayed) = (response.status().as_u16(), response.headers().contains_key(REPLAYED));
+        let text = self.read(response).await?;
         let value = serde_json::from_str(&text)
             .map_err(|error| self.unexpected(format!("{error} in {:?}", excerpt(&text))))?;
-        Ok(Answer::new(value, text, is_replayed))
+        Ok(Answer::new(value, text, is_replayed, status))
     }
 
     /// Sends a call under `root` and takes the answer as text.
-    pub(crate) async fn fetch(&self, root: &str, call: Call<'_>) -> Result<(String, bool), Error> {
+    pub(crate) async fn fetch(&self, root: &str, call: Call<'_>) -> Result<String, Error> {
         let response = self.send(root, call).await?;
-        let is_replayed = response.headers().contains_key("idempotent-replayed");
-        Ok((self.read(response).await?, is_replayed))
+        self.read(response).await
     }
 
     /// Sends a call under `root` and answers its head; what is no success is read to its end and is an error.

@@ -39,7 +39,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn health(&self) -> Result<HealthView, Error> {
-        let (text, _) = self.fetch("", Call::new(Method::GET, &["health"])).await?;
+        let text = self.fetch("", Call::new(Method::GET, &["health"])).await?;
         serde_json::from_str(&text)
             .map_err(|error| Error::Unexpected { url: self.base_url().to_owned(), what: error.to_string() })
     }
@@ -57,6 +57,6 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn metrics(&self) -> Result<String, Error> {
-        self.fetch("", Call::new(Method::GET, &["metrics"])).await.map(|(text, _)| text)
+        self.fetch("", Call::new(Method::GET, &["metrics"])).await
     }
 }

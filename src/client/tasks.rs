@@ -6,7 +6,7 @@ use protocol::output_stream::OutputPlace;
 use protocol::query::{OutputQuery, PageQuery, TaskQuery};
 use protocol::{
     AttemptView, CancelTask, EventView, Items, OutputView, Page, PatchTask, Redrive, RedrivenItem,
-    SubmitTask, TaskView,
+    SubmitMany, SubmitTask, SubmittedItem, TaskView,
 };
 use reqwest::Method;
 
@@ -22,6 +22,18 @@ impl Client {
     /// See [`Error`].
     pub async fn submit(&self, task: &SubmitTask, key: Option<&str>) -> Result<Answer<TaskView>, Error> {
         self.call(Call::new(Method::POST, &["tasks"]).body(task)?.idempotency_key(key)).await
+    }
+
+    /// `POST /tasks/bulk`. With an idempotency key it may be repeated after [`Error::Unreachable`].
+    ///
+    /// # Errors
+    /// See [`Error`]; what is wrong with a single task stands in its item.
+    pub async fn submit_many(
+        &self,
+        tasks: &SubmitMany,
+        key: Option<&str>,
+    ) -> Result<Answer<Items<SubmittedItem>>, Error> {
+        self.call(Call::new(Method::POST, &["tasks", "bulk"]).body(tasks)?.idempotency_key(key)).await
     }
 
     /// `GET /tasks`.

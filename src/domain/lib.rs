@@ -13,8 +13,8 @@
 //!
 //! Invariant: ids never repeat and never go back (see [`id`]).
 //!
-//! Reading order: [`task`], [`attempt`], [`backoff`], [`timeouts`], [`new_task`], [`lane`], [`agent`], [`process_link`], [`event`];
-//! then the small ones: [`id`], [`name`], [`time`], [`json`], [`secret`], [`limits`], [`violation`].
+//! Reading order: [`task`], [`attempt`], [`backoff`], [`timeouts`], [`new_task`], [`unique`], [`lane`], [`agent`],
+//! [`process_link`], [`event`]; then the small ones: [`id`], [`name`], [`time`], [`json`], [`secret`], [`limits`], [`violation`].
 
 pub mod agent;
 pub mod attempt;
@@ -31,6 +31,7 @@ pub mod secret;
 pub mod task;
 pub mod time;
 pub mod timeouts;
+pub mod unique;
 pub mod violation;
 
 pub use agent::{Agent, AgentPatch, AgentState, Health, Link, NewAgent};
@@ -49,4 +50,5 @@ pub use secret::Secret;
 pub use task::{Happening, Next, Refused, TaskState, TaskStatus, transition};
 pub use time::Timestamp;
 pub use timeouts::Timeouts;
+pub use unique::{OnConflict, Unique, UniqueUntil};
 pub use violation::{Review, Violation, Violations};

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::name::Name;
 use crate::time::Timestamp;
 use crate::timeouts::Timeouts;
+use crate::unique::Unique;
 use crate::violation::{Review, Violations};
 
 /// Labels: names to short texts.
@@ -42,6 +43,8 @@ pub struct NewTask {
     pub backoff: Backoff,
     /// How long things may take.
     pub timeouts: Timeouts,
+    /// The key that no other task may have at the same time.
+    pub unique: Option<Unique>,
 }
 
 /// When a task becomes ready.
@@ -84,6 +87,7 @@ impl NewTask {
             attempts_max: limits::ATTEMPTS_MAX_DEFAULT,
             backoff: Backoff::default(),
             timeouts: Timeouts::default(),
+            unique: None,
         }
     }
 
@@ -112,6 +116,9 @@ impl NewTask {
         }
         for (field, message) in self.backoff.broken_rule().into_iter().chain(self.timeouts.broken_rule()) {
             review.note(field, message);
+        }
+        if let Some(unique) = &self.unique {
+            unique.review(&mut review);
         }
         review.finish()
     }

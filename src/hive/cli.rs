@@ -34,6 +34,7 @@ mod size;
 mod system;
 mod table;
 mod task;
+mod task_bulk;
 mod task_cancel;
 mod task_list;
 mod task_output;

@@ -35,6 +35,7 @@ pub mod queue;
 pub mod report;
 pub mod request;
 pub mod secret_text;
+pub mod submit_many;
 pub mod submit_task;
 pub mod system;
 pub mod task;
@@ -63,7 +64,8 @@ pub use report::{
 };
 pub use request::{Request, Unreadable};
 pub use secret_text::SecretText;
-pub use submit_task::SubmitTask;
+pub use submit_many::{SubmitMany, SubmittedItem};
+pub use submit_task::{SubmitTask, UniqueView};
 pub use system::{AgentCounts, LogView, RatesView, StateCountsView, SystemView};
 pub use task::{CancelTask, PatchTask, ProgressView, TaskView};
 pub use workspace::{AttemptWorkspaceView, PruneWorkspaces, PrunedView, WorkspaceView};

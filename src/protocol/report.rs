@@ -308,7 +308,7 @@ fn check_result(review: &mut Review, result: Option<Box<RawValue>>, limits: &Lim
     Some(result)
 }
 
-fn check_count<T>(items: &[T], field: &str) -> Result<(), Violations> {
+pub(crate) fn check_count<T>(items: &[T], field: &str) -> Result<(), Violations> {
     if (1..=limits::BULK_ITEMS_MAX).contains(&items.len()) {
         Ok(())
     } else {

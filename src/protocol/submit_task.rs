@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::{Labels, Limits, Name, NewTask, Review, Start, Violations, limits};
+use domain::{
+    Labels, Limits, Name, NewTask, OnConflict, Review, Start, Unique, UniqueUntil, Violations, limits,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -60,6 +62,58 @@ pub struct SubmitTask {
     /// How long things may take.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
     pub timeouts: Option<TimeoutsView>,
+    /// A key that no other task may have at the same time.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
+    pub unique: Option<UniqueView>,
+}
+
+/// A key of the tenant, over all queues, that only one task may have at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UniqueView {
+    /// The key, 1 to 256 characters.
+    #[schema(required = true, min_length = 1, max_length = 256)]
+    pub key: String,
+    /// What a submit gets whose key another task has: `return_existing` (200 with that task; the default) or `reject`
+    /// (409 `unique_conflict`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(return_existing|reject)$")]
+    pub on_conflict: Option<String>,
+    /// How long the task has it: until it is `terminal` (the default) or `forever`; excludes `ttl_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(terminal|forever)$")]
+    pub until: Option<String>,
+    /// It has it for so many milliseconds from its submit, 366 days at most; excludes `until`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 31_622_400_000_u64)]
+    pub ttl_ms: Option<u64>,
+}
+
+impl UniqueView {
+    fn check(self, review: &mut Review) -> Unique {
+        let on_conflict = match self.on_conflict.as_deref() {
+            None | Some("return_existing") => OnConflict::ReturnExisting,
+            Some("reject") => OnConflict::Reject,
+            Some(_) => {
+                review.note("unique.on_conflict", "must be return_existing or reject");
+                OnConflict::Reject
+            }
+        };
+        let until = match (self.until.as_deref(), self.ttl_ms) {
+            (None, None) | (Some("terminal"), None) => UniqueUntil::Terminal,
+            (Some("forever"), None) => UniqueUntil::Forever,
+            (None, Some(ms)) => UniqueUntil::For(ms),
+            (Some(_), Some(_)) => {
+                review.note("unique.ttl_ms", "cannot stand beside until: name one of them");
+                UniqueUntil::Terminal
+            }
+            (Some(_), None) => {
+                review.note("unique.until", "must be terminal or forever; or name ttl_ms");
+                UniqueUntil::Terminal
+            }
+        };
+        Unique { key: self.key, until, on_conflict }
+    }
 }
 
 impl Request for SubmitTask {
@@ -84,6 +138,7 @@ impl Request for SubmitTask {
             attempts_max: self.attempts_max.unwrap_or(limits::ATTEMPTS_MAX_DEFAULT),
             backoff: self.backoff.unwrap_or_default().into(),
             timeouts: self.timeouts.unwrap_or_default().into(),
+            unique: self.unique.map(|unique| unique.check(&mut review)),
             title: self.title,
         });
         let mut broken = review.finish().err().map_or_else(Vec::new, |Violations(broken)| broken);

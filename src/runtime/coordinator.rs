@@ -6,7 +6,7 @@
 //! Invariant: it decides, the writer commits, and only then anybody acts. It never waits for the store inside a
 //! handler: answers go from the writer's thread to whoever asked.
 //!
-//! Messages: [`SubmitTask`], [`Apply`], [`Offer`], [`RefreshAgent`], [`RefreshQueues`], [`RestartAgent`],
+//! Messages: [`SubmitTask`], [`SubmitMany`], [`Apply`], [`Offer`], [`RefreshAgent`], [`RefreshQueues`], [`RestartAgent`],
 //! [`AgentGivenUp`], [`Advance`]. Told
 //! upward: nothing; what happened is in the events.
 
@@ -21,6 +21,7 @@ pub(crate) mod refresh;
 pub(crate) mod refresh_agent;
 pub(crate) mod refresh_queues;
 pub(crate) mod restart_agent;
+pub(crate) mod submit_many;
 pub(crate) mod submit_task;
 
 use std::collections::{HashMap, HashSet};
@@ -37,6 +38,7 @@ pub use offer::Offer;
 pub use refresh_agent::RefreshAgent;
 pub use refresh_queues::RefreshQueues;
 pub use restart_agent::RestartAgent;
+pub use submit_many::{SubmitMany, SubmittedMany};
 pub use submit_task::SubmitTask;
 
 use crate::shared::SharedRef;

@@ -20,7 +20,9 @@ use tokio::sync::oneshot;
 use crate::agent::{Lease, LeaseCall, LeaseGrant};
 use crate::board::Progress;
 use crate::caller::Caller;
-use crate::coordinator::{Apply, Coordinator, RefreshAgent, RefreshQueues, RestartAgent, SubmitTask};
+use crate::coordinator::{
+    Apply, Coordinator, RefreshAgent, RefreshQueues, RestartAgent, SubmitMany, SubmitTask, SubmittedMany,
+};
 use crate::directory::Seat;
 use crate::error::Error;
 use crate::shared::{Phase, SharedRef, chance};
@@ -28,6 +30,8 @@ use crate::task::Beat;
 
 /// How long a caller is kept waiting at most. A caller that waits longer than this is better served by an error.
 const ANSWER_WITHIN: Duration = Duration::from_millis(900);
+/// As [`ANSWER_WITHIN`], for up to 1,000 tasks with up to 16 MiB of input.
+const ANSWER_MANY_WITHIN: Duration = Duration::from_secs(5);
 /// How long a read waits for the projection to catch up; it lags a moment, or its actor is being restarted.
 const SETTLED_WITHIN: Duration = Duration::from_millis(100);
 /// How much longer than its own wait a lease call may take until it is given up.
@@ -63,6 +67,20 @@ impl RuntimeHandle {
         let (reply, answer) = oneshot::channel();
         self.coordinator.tell(SubmitTask { caller: caller.clone(), asked, key, reply })?;
         within(ANSWER_WITHIN, answer).await
+    }
+
+    /// Submits many tasks; answered, each by itself, once all that are accepted are stored in one commit.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn submit_many(
+        &self,
+        caller: &Caller,
+        asked: Vec<(NewTask, Option<IdempotencyKey>)>,
+    ) -> Result<SubmittedMany, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.coordinator.tell(SubmitMany { caller: caller.clone(), asked, reply })?;
+        within(ANSWER_MANY_WITHIN, answer).await
     }
 
     /// Ends an attempt as its holder reports.

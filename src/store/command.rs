@@ -20,6 +20,8 @@ use crate::outcome::{
 pub enum Command {
     /// See [`SubmitTask`].
     SubmitTask(Box<SubmitTask>),
+    /// See [`SubmitMany`].
+    SubmitMany(SubmitMany),
     /// See [`ClaimTasks`].
     ClaimTasks(ClaimTasks),
     /// See [`FinishAttempt`].
@@ -56,6 +58,7 @@ impl Command {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::SubmitTask(_) => "submit_task",
+            Self::SubmitMany(_) => "submit_many",
             Self::ClaimTasks(_) => "claim_tasks",
             Self::FinishAttempt(_) => "finish_attempt",
             Self::RenewLease(_) => "renew_lease",
@@ -77,7 +80,8 @@ impl Command {
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
-            Self::SubmitTask(command) => command.task.asked.input.as_ref().map_or(0, |input| input.len()),
+            Self::SubmitTask(command) => input_bytes(command),
+            Self::SubmitMany(command) => command.tasks.iter().map(input_bytes).sum(),
             Self::FinishAttempt(command) => {
                 report_bytes(&command.report) + command.workspace.as_ref().map_or(0, workspace_bytes)
             }
@@ -102,6 +106,10 @@ impl Command {
             | Self::RecordSystemEvent(_) => 0,
         }
     }
+}
+
+fn input_bytes(command: &SubmitTask) -> usize {
+    command.task.asked.input.as_ref().map_or(0, |input| input.len())
 }
 
 fn report_bytes(report: &Report) -> usize {
@@ -153,6 +161,7 @@ macro_rules! writes {
 
 writes! {
     SubmitTask -> Submitted(Submitted), boxed;
+    SubmitMany -> SubmittedMany(Vec<Submitted>);
     ClaimTasks -> Claimed(Vec<ClaimedTask>);
     FinishAttempt -> Finished(Finished), boxed;
     RenewLease -> Renewed(Renewed);
@@ -192,6 +201,13 @@ pub struct SubmitTask {
     pub eager: Option<AgentId>,
     /// Lease of a task that names no heartbeat timeout, in milliseconds.
     pub lease_ttl_ms: u64,
+}
+
+/// Stores many tasks in one commit, each as by itself: one that is not accepted takes none with it.
+#[derive(Debug, Clone)]
+pub struct SubmitMany {
+    /// The tasks, in the order in which they are to be stored.
+    pub tasks: Vec<SubmitTask>,
 }
 
 /// Takes up to `count` heads of one lane and priority for an agent. Answers fewer when there are fewer, none when

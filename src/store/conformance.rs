@@ -23,6 +23,7 @@ mod retention;
 mod sqlite_rig;
 mod submitting;
 mod trouble;
+mod unique;
 mod waiting;
 mod world;
 
@@ -184,6 +185,16 @@ on_every_database! {
         a_key_whose_task_is_gone_is_new,
         a_registration_is_guarded_too,
         keys_are_swept_when_their_time_is_over,
+    }
+    unique {
+        one_task_at_a_time_has_a_key_and_the_next_gets_it_when_that_has_ended,
+        a_key_for_a_time_is_free_after_it_whatever_became_of_its_task,
+        a_key_for_ever_outlives_its_task,
+        keys_leave_with_their_tasks_or_after_their_time,
+        a_dead_letter_takes_its_key_again_unless_another_task_has_it,
+        a_submit_that_is_sent_again_finds_the_task_that_it_made,
+        an_idempotency_key_names_the_task_that_was_found_by_its_unique_key,
+        many_tasks_share_a_commit_and_each_has_its_answer,
     }
     waiting {
         due_tasks_are_queued_longest_due_first,

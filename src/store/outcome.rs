@@ -11,6 +11,8 @@ use crate::record::TaskRecord;
 pub enum Outcome {
     /// Of `SubmitTask`.
     Submitted(Submitted),
+    /// Of `SubmitMany`, in its order.
+    SubmittedMany(Vec<Submitted>),
     /// Of `ClaimTasks`, oldest first.
     Claimed(Vec<ClaimedTask>),
     /// Of `FinishAttempt`.
@@ -86,6 +88,10 @@ pub enum Submitted {
     },
     /// The same request was accepted before; this is its task as it stands now.
     Replayed(Box<TaskRecord>),
+    /// Another task has its unique key; this is that task as it stands now, which is what the submit asked for.
+    Existing(Box<TaskRecord>),
+    /// Another task has its unique key; it may have left already.
+    UniqueConflict(TaskId),
     /// The same key was used with another body.
     KeyMismatch,
     /// The agent it is pinned to does not exist.
@@ -147,6 +153,8 @@ pub enum Redriven {
     Done(Box<TaskRecord>),
     /// It is not a dead letter.
     Conflict(TaskState),
+    /// Another task has its unique key now.
+    UniqueConflict(TaskId),
     /// There is no such task.
     NotFound,
 }

@@ -45,6 +45,14 @@ Examples:
   hive task submit \"Nightly build\" --delay 8h --requires rust,docker --priority 9
   ID=$(hive task submit \"Think\"); hive task wait \"$ID\" --timeout 42m30s";
 
+/// Under `hive task bulk`.
+pub const BULK: &str = "\
+Each line is a task as POST /api/v2/tasks takes it; up to 1,000 lines are stored in one commit. A line that is refused
+takes no other with it: it is named on stderr, and the command ends with 8.
+Examples:
+  hive task bulk tasks.jsonl
+  jq -c '.[] | {title: .name, input: .}' orders.json | hive task bulk - --idempotency-key orders-2026-01-31";
+
 /// Under `hive task wait`.
 pub const WAIT: &str = "\
 Prints the result of each task, one line a task when there are several (null where there is none).

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::Context;
+use super::task_bulk::TaskBulk;
 use super::task_cancel::TaskCancel;
 use super::task_list::TaskList;
 use super::task_output::TaskOutput;
@@ -18,6 +19,8 @@ use crate::failure::Failure;
 pub enum Task {
     /// Hand in a task; prints its id
     Submit(Box<TaskSubmit>),
+    /// Hand in many tasks, a JSON object a line; prints their ids
+    Bulk(TaskBulk),
     /// List tasks, newest first
     List(TaskList),
     /// Show one task with input, result and attempts
@@ -36,6 +39,7 @@ impl Task {
     pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
         match self {
             Self::Submit(command) => command.run(context).await,
+            Self::Bulk(command) => command.run(context).await,
             Self::List(command) => command.run(context).await,
             Self::Show(command) => command.run(context).await,
             Self::Wait(command) => command.run(context).await,

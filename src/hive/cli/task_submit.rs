@@ -6,7 +6,7 @@ use clap::Args;
 use domain::AgentId;
 use protocol::page::LIMIT_MAX;
 use protocol::query::PageQuery;
-use protocol::{BackoffView, SubmitTask, TaskView, TimeoutsView};
+use protocol::{BackoffView, SubmitTask, TaskView, TimeoutsView, UniqueView};
 
 use super::Context;
 use super::input;
@@ -49,6 +49,8 @@ pub struct TaskSubmit {
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     #[command(flatten)]
+    unique: Uniqueness,
+    #[command(flatten)]
     tries: Tries,
     /// Wait for the end and print the result
     #[arg(long, help_heading = "Waiting")]
@@ -56,6 +58,47 @@ pub struct TaskSubmit {
     /// Wait this long at most; the task goes on
     #[arg(long, value_name = "SPAN", requires = "wait", help_heading = "Waiting")]
     timeout: Option<Span>,
+}
+
+/// The key that no other task may have at the same time.
+#[derive(Debug, Args)]
+struct Uniqueness {
+    /// One task at a time has this key; while one does, a submit gets that task
+    #[arg(long, value_name = "KEY")]
+    unique: Option<String>,
+    /// How long it has the key: terminal, forever, or a span from now [default: terminal]
+    #[arg(long, value_name = "UNTIL", requires = "unique", value_parser = until)]
+    unique_until: Option<Until>,
+    /// Refuse (exit 6) in place of naming the task that has the key
+    #[arg(long, requires = "unique")]
+    unique_reject: bool,
+}
+
+/// How long a task has its key.
+#[derive(Debug, Clone)]
+enum Until {
+    Word(&'static str),
+    Span(Span),
+}
+
+fn until(text: &str) -> Result<Until, String> {
+    match text {
+        "terminal" => Ok(Until::Word("terminal")),
+        "forever" => Ok(Until::Word("forever")),
+        span => span.parse().map(Until::Span).map_err(|error| format!("{error}; or say terminal or forever")),
+    }
+}
+
+impl Uniqueness {
+    fn view(self) -> Option<UniqueView> {
+        let (until, ttl_ms) = match self.unique_until {
+            None => (None, None),
+            Some(Until::Word(word)) => (Some(word.to_owned()), None),
+            Some(Until::Span(span)) => (None, Some(span.ms)),
+        };
+        let on_conflict = self.unique_reject.then(|| "reject".to_owned());
+        self.unique.map(|key| UniqueView { key, on_conflict, until, ttl_ms })
+    }
 }
 
 /// How often and how long it is tried.
@@ -127,6 +170,9 @@ impl TaskSubmit {
         if answer.is_replayed() {
             context.screen.note(&format!("this key was used before: {} is the task of then", answer.id));
         }
+        if answer.status() == 200 {
+            context.screen.note(&format!("{} has this unique key; nothing new was submitted", answer.id));
+        }
         note_incapable(context, &answer).await;
         if wait {
             return wait_for(context, &[answer.id], Patience::of(timeout)).await;
@@ -159,6 +205,7 @@ impl TaskSubmit {
             attempts_max: self.tries.attempts_max,
             backoff,
             timeouts,
+            unique: self.unique.view(),
         })
     }
 }

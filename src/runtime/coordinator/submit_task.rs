@@ -1,6 +1,8 @@
 //! A task is submitted: gets its id, finds its lane empty or not, goes to the writer.
 
-use domain::{AcceptedTask, Name, NewTask, Start, TenantId};
+use std::sync::Arc;
+
+use domain::{AcceptedTask, AgentId, Name, NewTask, Start, TenantId};
 use store::command::IdempotencyKey;
 use store::outcome::{ClaimedTask, Submitted};
 use supervision::{Context, Handle, Reply};
@@ -41,25 +43,14 @@ impl Handle<SubmitTask> for Coordinator {
 impl Coordinator {
     fn submit(&mut self, message: SubmitTask, cx: &Context<Self>) {
         let SubmitTask { caller, asked, key, reply } = message;
-        if let Some(refusal) = self.refusal(&caller, &asked) {
+        if let Some(refusal) = self.refusal(&caller, &asked, 0) {
             let _ = reply.send(Err(refusal));
             return;
         }
         let eager = (self.is_ready && asked.start == Start::Now)
             .then(|| self.books.eager_agent(&asked.lane(caller.tenant)))
             .flatten();
-        let command = store::command::SubmitTask {
-            task: AcceptedTask {
-                id: self.shared.next_task_id(),
-                tenant: caller.tenant,
-                asked,
-                created_by: caller.principal.to_string(),
-                correlation_id: caller.correlation_id,
-            },
-            key,
-            eager,
-            lease_ttl_ms: self.shared.settings.lease_ttl_ms,
-        };
+        let command = self.command(&caller, asked, key, eager);
         let Some(agent) = eager else {
             // When the queue is full the reply is dropped with the closure; its waiter reads that as overload.
             let _ = self.shared.writer.send(command, move |outcome| {
@@ -83,6 +74,28 @@ impl Coordinator {
         }
     }
 
+    /// What the writer is asked to store.
+    pub(super) fn command(
+        &self,
+        caller: &Caller,
+        asked: NewTask,
+        key: Option<IdempotencyKey>,
+        eager: Option<AgentId>,
+    ) -> store::command::SubmitTask {
+        store::command::SubmitTask {
+            task: AcceptedTask {
+                id: self.shared.next_task_id(),
+                tenant: caller.tenant,
+                asked,
+                created_by: caller.principal.to_string(),
+                correlation_id: Arc::clone(&caller.correlation_id),
+            },
+            key,
+            eager,
+            lease_ttl_ms: self.shared.settings.lease_ttl_ms,
+        }
+    }
+
     /// How many tasks wait in a queue; as the projection has it while the books are not whole.
     fn waiting_in(&self, tenant: TenantId, queue: &Name) -> u64 {
         if self.is_ready {
@@ -92,12 +105,13 @@ impl Coordinator {
         queues.into_iter().find(|(name, _)| name == queue).map_or(0, |(_, figures)| figures.counts.waiting())
     }
 
-    fn refusal(&self, caller: &Caller, asked: &NewTask) -> Option<Error> {
+    /// Why a task cannot be submitted now; `more` come into its queue before it.
+    pub(super) fn refusal(&self, caller: &Caller, asked: &NewTask, more: u64) -> Option<Error> {
         let max = self.shared.settings.limits.queue_tasks_max;
         match self.shared.phase() {
             Phase::Starting => Some(Error::NotReady("starting")),
             Phase::Draining => Some(Error::NotReady("draining")),
-            Phase::Serving if self.waiting_in(caller.tenant, &asked.queue) >= max => {
+            Phase::Serving if self.waiting_in(caller.tenant, &asked.queue).saturating_add(more) >= max => {
                 Some(Error::QueueFull { queue: asked.queue.clone(), max })
             }
             Phase::Serving => None,

@@ -14,6 +14,7 @@ use crate::sqlite::commands::grace_leases::ProlongLeases;
 use crate::sqlite::commands::sweep::{
     end_crashed, expire_waiting, reap_leases, retire_events, retire_keys, retire_tasks, stage_due,
 };
+use crate::sqlite::commands::unique;
 use crate::sqlite::queries::{events, listing, tasks};
 use crate::sqlite::{due, event_row};
 
@@ -78,6 +79,8 @@ fn janitors_seek_what_is_due_and_sort_nothing() {
         "tasks USING INDEX tasks_leased (lease_expires_at<?)",
     );
     follows(&mut conn, &retire_keys::DeleteKeys { now, limit }, "USING COVERING INDEX task_keys_expiry");
+    let unique = retire_keys::DeleteUniqueKeys { now, limit };
+    follows(&mut conn, &unique, "USING COVERING INDEX unique_keys_expiry");
     follows(
         &mut conn,
         &retire_events::Covered { limit, before },
@@ -93,7 +96,17 @@ fn what_is_due_next_is_the_first_entry_of_an_index() {
     follows(&mut conn, &due::NextDeadline {}, "USING INDEX tasks_waiting (wait_deadline_at>?)");
     follows(&mut conn, &due::OldestFinished {}, "USING INDEX tasks_finished");
     follows(&mut conn, &due::NextKeyExpiry {}, "USING COVERING INDEX task_keys_expiry");
+    follows(&mut conn, &due::NextUniqueExpiry {}, "USING COVERING INDEX unique_keys_expiry");
     follows(&mut conn, &due::OldestCoveredEvent {}, "events USING INTEGER PRIMARY KEY (rowid<?)");
+}
+
+#[test]
+fn a_unique_key_is_one_seek() {
+    let mut conn = SqliteRig::with_lanes(9).connection();
+    let newest = unique::NewestOfKey { tenant: 1, key: "k" };
+    seeks(&mut conn, &newest, "unique_keys USING PRIMARY KEY (tenant_id=? AND key=?)");
+    let of_task = unique::KeyOfTask { task: 1 };
+    seeks(&mut conn, &of_task, "unique_keys USING INDEX unique_keys_task (task_id=?)");
 }
 
 #[test]

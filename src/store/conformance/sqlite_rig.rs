@@ -132,5 +132,6 @@ statement! {
     CountOrphans {} -> (BigInt,) =
     "SELECT (SELECT count(*) FROM task_specs WHERE task_id NOT IN (SELECT id FROM tasks)) \
      + (SELECT count(*) FROM attempts WHERE task_id NOT IN (SELECT id FROM tasks)) \
-     + (SELECT count(*) FROM task_output WHERE task_id NOT IN (SELECT id FROM tasks))"
+     + (SELECT count(*) FROM task_output WHERE task_id NOT IN (SELECT id FROM tasks)) \
+     + (SELECT count(*) FROM unique_keys WHERE expires_at IS NULL AND task_id NOT IN (SELECT id FROM tasks))"
 }

@@ -106,22 +106,19 @@ mod tests {
     /// The migrations of today and one of tomorrow.
     fn tomorrow(folder: &Path, sql: &str) -> FileBasedMigrations {
         let migrations = folder.join("migrations");
-        for (name, up) in [
-            (
-                "2026-01-01-000000_core",
-                include_str!("../../../migrations/sqlite/2026-01-01-000000_core/up.sql"),
-            ),
-            (
-                "2026-02-01-000000_processes",
-                include_str!("../../../migrations/sqlite/2026-02-01-000000_processes/up.sql"),
-            ),
-            ("2999-01-01-000000_more", sql),
-        ] {
-            let path = migrations.join(name);
+        let today = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/sqlite");
+        for entry in fs::read_dir(today).unwrap() {
+            let entry = entry.unwrap();
+            let path = migrations.join(entry.file_name());
             fs::create_dir_all(&path).unwrap();
-            fs::write(path.join("up.sql"), up).unwrap();
-            fs::write(path.join("down.sql"), "SELECT 1").unwrap();
+            for file in ["up.sql", "down.sql"] {
+                fs::copy(entry.path().join(file), path.join(file)).unwrap();
+            }
         }
+        let path = migrations.join("2999-01-01-000000_more");
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("up.sql"), sql).unwrap();
+        fs::write(path.join("down.sql"), "SELECT 1").unwrap();
         FileBasedMigrations::from_path(migrations).unwrap()
     }
 

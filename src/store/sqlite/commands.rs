@@ -16,6 +16,7 @@ mod renew_lease;
 mod save_checkpoint;
 mod submit_task;
 pub(crate) mod sweep;
+pub(crate) mod unique;
 
 use domain::TenantId;
 
@@ -29,6 +30,10 @@ use crate::sqlite::task_row::TaskRow;
 pub(crate) fn apply(batch: &mut Batch<'_>, command: &Command) -> Result<Outcome, Failure> {
     match command {
         Command::SubmitTask(command) => submit_task::apply(batch, command).map(Outcome::Submitted),
+        Command::SubmitMany(command) => {
+            let answers = command.tasks.iter().map(|task| submit_task::apply(batch, task));
+            answers.collect::<Result<_, _>>().map(Outcome::SubmittedMany)
+        }
         Command::ClaimTasks(command) => claim_tasks::apply(batch, command).map(Outcome::Claimed),
         Command::FinishAttempt(command) => finish_attempt::apply(batch, command).map(Outcome::Finished),
         Command::RenewLease(command) => renew_lease::apply(batch, command).map(Outcome::Renewed),

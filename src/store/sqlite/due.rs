@@ -23,7 +23,11 @@ pub(crate) fn next_due(
         Chore::ExpireWaiting => NextDeadline {}.get_result(conn).optional()?,
         Chore::RetireTasks(_) => OldestFinished {}.get_result(conn).optional()?,
         Chore::RetireEvents(_) => OldestCoveredEvent {}.get_result(conn).optional()?,
-        Chore::RetireKeys => NextKeyExpiry {}.get_result(conn).optional()?,
+        Chore::RetireKeys => {
+            let unique: Option<(i64,)> = NextUniqueExpiry {}.get_result(conn).optional()?;
+            let key = NextKeyExpiry {}.get_result(conn).optional()?;
+            unique.into_iter().chain(key).min()
+        }
     };
     let keeps_us = match chore {
         Chore::RetireTasks(before) | Chore::RetireEvents(before) => {
@@ -73,4 +77,10 @@ statement! {
     /// The first key whose time is over.
     NextKeyExpiry {} -> (BigInt,) =
     "SELECT expires_at FROM task_keys ORDER BY expires_at LIMIT 1"
+}
+
+statement! {
+    /// The first unique key whose time is over; those that stay for ever have the largest number.
+    NextUniqueExpiry {} -> (BigInt,) =
+    "SELECT expires_at FROM unique_keys WHERE expires_at < 9223372036854775807 ORDER BY expires_at LIMIT 1"
 }

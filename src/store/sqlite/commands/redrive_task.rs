@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::{EventKind, Happening, Move, Next, Refused, TaskStatus, transition};
 
+use super::unique::{self, Way};
 use crate::command::RedriveTask;
 use crate::outcome::Redriven;
 use crate::sqlite::batch::{Batch, Telling};
@@ -19,7 +20,15 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &RedriveTask) -> Result<Redr
     };
     match transition(task.status(), Happening::Redriven) {
         Ok(Next::Moved { status, .. }) => {
+            let key = match unique::way_back(batch, task.tenant, task.id)? {
+                Way::Taken(holder) => return Ok(Redriven::UniqueConflict(holder)),
+                Way::Retake(key) => Some(key),
+                Way::Free => None,
+            };
             put_back(batch, &mut task, status, command)?;
+            if let Some(key) = key {
+                unique::retake(batch, (task.tenant, task.id), &key, task.last_event_seq)?;
+            }
             Ok(Redriven::Done(super::record(batch, &task)?))
         }
         Err(Refused::State(state)) => Ok(Redriven::Conflict(state)),

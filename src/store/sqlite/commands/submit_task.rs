@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::{AcceptedTask, EventKind, LaneSpec, Move, TaskId, TaskState, Timestamp};
+use domain::{AcceptedTask, EventKind, LaneSpec, Move, OnConflict, TaskId, TaskState, Timestamp};
 
 use super::keys::{self, Guarded, Known};
+use super::unique;
 use crate::command::SubmitTask;
 use crate::outcome::Submitted;
 use crate::sqlite::agent_row;
@@ -32,6 +33,9 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &SubmitTask) -> Result<Submi
             Known::New => {}
         }
     }
+    if let Some(answer) = of_unique_key(batch, command)? {
+        return Ok(answer);
+    }
     if !is_pinned_agent_there(batch, accepted)? {
         return Ok(Submitted::UnknownAgent);
     }
@@ -39,6 +43,26 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &SubmitTask) -> Result<Submi
         return Ok(Submitted::TooManyLanes);
     };
     store(batch, command, &lane)
+}
+
+/// The answer to a submit whose unique key another task has.
+fn of_unique_key(batch: &mut Batch<'_>, command: &SubmitTask) -> Result<Option<Submitted>, Failure> {
+    let accepted = &command.task;
+    let Some(unique) = &accepted.asked.unique else { return Ok(None) };
+    let Some(holder) = unique::holder(batch, accepted.tenant, &unique.key)? else { return Ok(None) };
+    if holder == accepted.id {
+        // The same command came before and its fate was not known to its sender.
+        return replayed(batch, holder);
+    }
+    let existing = match unique.on_conflict {
+        OnConflict::ReturnExisting => TaskRow::load(batch.conn, holder)?,
+        OnConflict::Reject => None,
+    };
+    let Some(existing) = existing else { return Ok(Some(Submitted::UniqueConflict(holder))) };
+    if let Some(key) = &command.key {
+        keys::store(batch, accepted.tenant, Guarded::Submit, key, holder.raw())?;
+    }
+    Ok(Some(Submitted::Existing(super::record(batch, &existing)?)))
 }
 
 /// The answer to a request that came before, if its task is still there.
@@ -67,6 +91,10 @@ fn store(batch: &mut Batch<'_>, command: &SubmitTask, lane: &Lane) -> Result<Sub
     Spec::insert(batch.conn, accepted, batch.now)?;
     if let Some(key) = &command.key {
         keys::store(batch, accepted.tenant, Guarded::Submit, key, task.id.raw())?;
+    }
+    if let Some(unique) = &accepted.asked.unique {
+        let subject = (accepted.tenant, accepted.id);
+        unique::take(batch, subject, &unique.key, unique.until, task.last_event_seq)?;
     }
     let spec = Spec::of(accepted, batch.now);
     let claimed = if is_claimed {

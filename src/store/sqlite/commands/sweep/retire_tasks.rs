@@ -69,6 +69,7 @@ fn remove(batch: &mut Batch<'_>, id: i64) -> Result<usize, Failure> {
     let output_chunks = DeleteOutput { id }.execute(batch.conn)?;
     DeleteAttempts { id }.execute(batch.conn)?;
     DeleteSpec { id }.execute(batch.conn)?;
+    DeleteUnique { id }.execute(batch.conn)?;
     DeleteTask { id }.execute(batch.conn)?;
     Ok(output_chunks)
 }
@@ -80,6 +81,11 @@ fn retire_agents(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Result
         DeleteAgent { id }.execute(batch.conn)?;
     }
     Ok(())
+}
+
+statement! {
+    /// Its key, unless that stays longer than the task.
+    DeleteUnique { id: i64 } = "DELETE FROM unique_keys WHERE task_id = "; id, " AND expires_at IS NULL"
 }
 
 statement! {
