@@ -412,3 +412,49 @@ async fn a_note_says_when_no_agent_can_take_the_task() -> Result<()> {
     assert!(err.contains("in the queue q"), "{err}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_unique_key_names_the_task_that_has_it_or_refuses() -> Result<()> {
+    let hive = Hive::start().await?;
+    let first = submitted(&hive, &["t", "--unique", "k"])?;
+    let (out, err) = fine(&hive, &["task", "submit", "t", "--unique", "k"])?;
+    assert_eq!(out.trim_end(), first);
+    assert!(err.contains(&format!("{first} has this unique key; nothing new was submitted")), "{err}");
+    let told = run(at(&hive, &["task", "submit", "t", "--unique", "k", "--unique-reject"]))?;
+    assert_eq!((told.code, told.out.as_str()), (6, ""));
+    assert!(told.err.contains(&first), "{}", told.err);
+    fine(&hive, &["task", "cancel", &first])?;
+    let second = submitted(&hive, &["t", "--unique", "k", "--unique-until", "forever"])?;
+    assert_ne!(second, first);
+    fine(&hive, &["task", "cancel", &second])?;
+    assert_eq!(submitted(&hive, &["t", "--unique", "k"])?, second, "for ever");
+    submitted(&hive, &["t", "--unique", "day", "--unique-until", "1d"])?;
+    let told = run(at(&hive, &["task", "submit", "t", "--unique", "k", "--unique-until", "soon"]))?;
+    assert_eq!(told.code, 2);
+    assert!(told.err.contains("terminal or forever"), "{}", told.err);
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_tasks_are_handed_in_line_by_line_and_a_refused_one_is_named() -> Result<()> {
+    let hive = Hive::start().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("tasks.jsonl");
+    let lines = (0..1_500).map(|number| format!("{{\"title\":\"t{number}\",\"input\":{number}}}\n"));
+    std::fs::write(&file, lines.collect::<String>())?;
+    let file = file.to_str().context("a path")?;
+    let (out, err) = fine(&hive, &["task", "bulk", file, "--idempotency-key", "k"])?;
+    let ids: Vec<&str> = out.lines().collect();
+    assert_eq!((ids.len(), err.as_str()), (1_500, ""));
+    assert_eq!(hive.get(&format!("/api/v2/tasks/{}", ids[1_234])).await?["input"], 1_234);
+    let (again, _) = fine(&hive, &["task", "bulk", file, "--idempotency-key", "k"])?;
+    assert_eq!(again, out, "the same key makes each task once");
+    let bad = "{\"title\":\"good\"}\n\n{\"title\":\"\"}\n{\"title\":\"good\"}\n";
+    let told = run_with(at(&hive, &["task", "bulk", "-"]), bad)?;
+    assert_eq!((told.code, told.out.lines().count()), (8, 2), "{}", told.err);
+    assert!(told.err.contains("line 3: ") && told.err.contains("title: must be"), "{}", told.err);
+    let told = run_with(at(&hive, &["task", "bulk", "-"]), "{\"title\":\"good\"}\nno task\n")?;
+    assert_eq!((told.code, told.out.as_str()), (2, ""), "nothing is handed in: {}", told.err);
+    assert!(told.err.contains("line 2 of -"), "{}", told.err);
+    Ok(())
+}
