@@ -192,7 +192,7 @@ pub(super) fn what_an_attempt_left_in_its_workspace_is_kept<R: Rig>() {
     }
     world.rig.reopen();
     let attempts = world.ask(|readers| readers.attempts(ME, claimed.task, u32::MAX, 9)).unwrap();
-    let workspaces: Vec<_> = attempts.into_iter().map(|attempt| attempt.workspace).collect();
+    let workspaces: Vec<_> = attempts.into_iter().rev().map(|attempt| attempt.workspace).collect();
     assert_eq!(workspaces, [Some(left.clone()), None, Some(bare), Some(left)]);
     let detail = world.ask(|readers| readers.task(ME, claimed.task)).unwrap();
     assert_eq!(detail.result.as_deref(), Some(r#"{"ok":true}"#));
