@@ -10,7 +10,7 @@ use protocol::output_stream::OutputPlace;
 use serde_json::json;
 use tests::{Hive, PATIENCE};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::api_tasks::{act, claim, failure, hasty};
 
@@ -141,10 +141,12 @@ async fn a_stop_ends_streams_and_does_not_wait_for_them() -> Result<()> {
     Ok(())
 }
 
-/// A stream of which nothing is read after its status.
+/// A stream of which nothing is read after its status, and little fits on its way.
 async fn unread(hive: &Hive, task: &str) -> Result<TcpStream> {
     let address = hive.url.strip_prefix("http://").context("an address")?;
-    let mut stream = TcpStream::connect(address).await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(16_384)?;
+    let mut stream = socket.connect(address.parse()?).await?;
     let head = format!("GET /api/v2/tasks/{task}/output?follow=true HTTP/1.1\r\nHost: {address}\r\n");
     let login = format!("Authorization: Bearer {}\r\n\r\n", hive.token);
     stream.write_all((head + &login).as_bytes()).await?;
