@@ -159,10 +159,10 @@ async fn unread(hive: &Hive, task: &str) -> Result<TcpStream> {
 #[tokio::test]
 async fn a_stop_does_not_wait_for_streams_that_nobody_reads() -> Result<()> {
     let (mut hive, _, task) = working().await?;
+    let silent = unread(&hive, &task).await?;
     for _ in 0..100 {
         write(&hive, &task, 1, &"x".repeat(65_536)).await?;
     }
-    let silent = unread(&hive, &task).await?;
     let began = Instant::now();
     assert!(hive.terminate().await?.success());
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}, half of the drain's time", began.elapsed());
