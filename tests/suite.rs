@@ -7,6 +7,7 @@ mod api_output;
 mod api_process_agents;
 mod api_tasks;
 mod api_workspaces;
+mod backups;
 mod cli;
 mod cli_agents;
 mod cli_exits;

@@ -11,6 +11,10 @@ mod agent_list;
 mod agent_remove;
 mod agent_resume;
 mod agent_show;
+mod backup;
+mod backup_create;
+mod backup_restore;
+mod backup_verify;
 mod completions;
 mod config;
 mod config_check;
@@ -140,6 +144,9 @@ enum Command {
     Events(events::Events),
     /// Show how the hive is doing
     System(system::System),
+    /// Make, check and restore backups
+    #[command(subcommand)]
+    Backup(backup::Backup),
     /// Show or check the settings
     #[command(subcommand)]
     Config(config::Config),
@@ -195,6 +202,7 @@ impl Cli {
                     .hint("write them after `hive serve`"))
             }
             Some(Command::Demo(command)) => command.run(&common),
+            Some(Command::Backup(command)) => command.run(&common),
             Some(Command::Config(command)) => command.run(&common),
             Some(Command::Completions(command)) => command.run(),
             Some(Command::Task(command)) => talk(common, async |context| command.run(context).await),

@@ -15,7 +15,7 @@ pub struct FolderLock {
 }
 
 /// Makes the folder where it is missing and takes its lock.
-pub(super) fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
+pub(crate) fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| not_usable(folder, &error))?;
     let path = folder.join("hive.lock");
