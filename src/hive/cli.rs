@@ -20,12 +20,14 @@ mod config;
 mod config_check;
 mod config_show;
 mod demo;
+mod doctor;
 mod env_file;
 mod events;
 mod exec_guard;
 mod help;
 mod input;
 mod link_words;
+mod man;
 mod output_follow;
 mod process_flags;
 mod queue;
@@ -64,7 +66,7 @@ use crate::failure::Failure;
 use crate::settings::Flags;
 pub use screen::Screen;
 pub(crate) use table::{Facts, Table, Tone, number, text, toned};
-pub use words::counted;
+pub use words::{counted, now};
 
 /// Runs the hive, a durable home for teams of AI agents, and talks to it.
 #[derive(Debug, Parser)]
@@ -144,6 +146,8 @@ enum Command {
     Events(events::Events),
     /// Show how the hive is doing
     System(system::System),
+    /// Look at everything a hive needs and say what is missing
+    Doctor(doctor::Doctor),
     /// Make, check and restore backups
     #[command(subcommand)]
     Backup(backup::Backup),
@@ -152,6 +156,8 @@ enum Command {
     Config(config::Config),
     /// Print the completions of your shell
     Completions(completions::Completions),
+    /// Print or write the manual pages
+    Man(man::Man),
 }
 
 /// What a command that talks to a hive works with.
@@ -203,8 +209,10 @@ impl Cli {
             }
             Some(Command::Demo(command)) => command.run(&common),
             Some(Command::Backup(command)) => command.run(&common),
+            Some(Command::Doctor(command)) => command.run(&common),
             Some(Command::Config(command)) => command.run(&common),
             Some(Command::Completions(command)) => command.run(),
+            Some(Command::Man(command)) => command.run(),
             Some(Command::Task(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Agent(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Workspace(command)) => talk(common, async |context| command.run(context).await),

@@ -7,11 +7,12 @@
 //!                     --the rest--> connection (finds server and token) --> client --> screen
 //! ```
 //!
-//! Invariant: the CLI is a client like any other; only `serve`, `backup` and `config` touch the inside.
+//! Invariant: the CLI is a client like any other; only `serve`, `backup`, `doctor` and `config` touch the
+//! inside.
 //!
 //! Invariant: the token is shown nowhere: not in logs, banners, errors or the flags of a process.
 //!
-//! Reading order: [`cli`], [`settings`], [`serve`]; [`backup`], [`demo`]; [`connection`], [`failure`], [`exit`]; then the small ones:
+//! Reading order: [`cli`], [`settings`], [`serve`]; [`backup`], [`doctor`], [`demo`]; [`connection`], [`failure`], [`exit`]; then the small ones:
 //! [`admin_token`], [`data_folder`], [`server_file`], [`span`], [`telemetry`].
 
 pub mod admin_token;
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod connection;
 pub mod data_folder;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod failure;
 pub mod serve;

@@ -111,6 +111,12 @@ pub fn hold(data_dir: &Path) -> Result<FolderLock, crate::OpenError> {
     take(data_dir)
 }
 
+/// Whether a hive serves from a folder, or begins or ends just now; `None` when that cannot be seen. Makes nothing.
+#[must_use]
+pub fn is_held(data_dir: &Path) -> Option<bool> {
+    crate::open::is_held(data_dir)
+}
+
 /// Copies a database into a file that is empty or not there, while a hive serves from it or not. Blocks. It neither
 /// syncs the copy nor looks at it.
 ///
@@ -137,6 +143,40 @@ pub fn inspect(database: &Path, kind: Kind, look: Look) -> Result<Contents, Erro
     let contents = contents(&mut conn, schema).map_err(|why| why.of(database))?;
     consistent(&mut conn, &contents).map_err(|why| why.of(database))?;
     Ok(contents)
+}
+
+/// What a database says about itself at a glance, also a large one: nothing is checked or counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// The newest migration in it.
+    pub schema: String,
+    /// Whether `schema` is the newest that this program knows; otherwise the next start migrates it.
+    pub is_current: bool,
+    /// The last event of its log.
+    pub last_seq: i64,
+    /// Its time; 0 when it is not there.
+    pub last_at: Timestamp,
+}
+
+/// Looks at a database without reading much of it. Blocks.
+///
+/// # Errors
+/// As [`inspect`], for what can be seen at a glance.
+pub fn glance(database: &Path) -> Result<Glance, Error> {
+    let mut conn = open(database, Kind::Living)?;
+    let schema = schema(&mut conn).map_err(|why| why.of(database))?;
+    let (last_seq, last_at) = log_head(&mut conn).map_err(|why| Against::from(why).of(database))?;
+    let newest = known().map_err(|why| why.of(database))?.into_iter().max();
+    Ok(Glance { is_current: newest.as_ref() == Some(&schema), schema, last_seq, last_at })
+}
+
+/// Whether a database is whole, page by page. Blocks, for as long as reading it all takes.
+///
+/// # Errors
+/// [`Error::Damaged`], or what SQLite says.
+pub fn check(database: &Path, look: Look) -> Result<(), Error> {
+    let mut conn = open(database, Kind::Living)?;
+    whole(&mut conn, look).map_err(|why| why.of(database))
 }
 
 /// Gives the log of a database that nobody has open a new name: what follows in it is another history than what
@@ -217,16 +257,21 @@ fn whole(conn: &mut SqliteConnection, look: Look) -> Result<(), Against> {
 /// The newest migration, when this program knows all of them.
 fn schema(conn: &mut SqliteConnection) -> Result<String, Against> {
     let applied: Vec<(String,)> = Applied {}.load(conn)?;
-    let known: Vec<Box<dyn Migration<Sqlite>>> =
-        MIGRATIONS.migrations().map_err(|error| damaged(&error.to_string()))?;
-    let known: Vec<String> = known.iter().map(|known| known.name().version().to_string()).collect();
     let newest = applied.into_iter().map(|(version,)| version).max();
     let newest = newest.ok_or_else(|| damaged("it has no schema"))?;
+    let known = known()?;
     if known.contains(&newest) {
         return Ok(newest);
     }
     let known = known.into_iter().max().unwrap_or_default();
     Err(Against::Finding(Error::Newer { found: newest, known }))
+}
+
+/// Every migration that this program knows.
+fn known() -> Result<Vec<String>, Against> {
+    let known: Vec<Box<dyn Migration<Sqlite>>> =
+        MIGRATIONS.migrations().map_err(|error| damaged(&error.to_string()))?;
+    Ok(known.iter().map(|known| known.name().version().to_string()).collect())
 }
 
 fn contents(conn: &mut SqliteConnection, schema: String) -> Result<Contents, Against> {

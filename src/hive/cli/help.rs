@@ -55,6 +55,11 @@ pub const OUTPUT: &str = "\
 With --follow it prints what the attempts write as they write it, from the latest one on, and ends with 0 when the
 task has ended, however it ended.";
 
+/// Under `hive doctor`.
+pub const DOCTOR: &str = "\
+Each line is `ok`, a `note` (worth knowing) or a `problem`. Ends with 0 when there is no problem, else with the exit
+code of the first one. It changes nothing.";
+
 /// Under `hive backup create`.
 pub const BACKUP_CREATE: &str = "\
 It holds the whole database, also the secret values of agents' environments: keep it as you keep those. The admin token
