@@ -395,3 +395,30 @@ async fn slow_a_kill_during_create_leaves_nothing_under_the_final_name_and_the_n
     fine(&["verify", text(&file)], hive.folder())?;
     Ok(())
 }
+
+#[tokio::test]
+async fn after_a_restore_attempts_of_processes_are_crashed_and_workers_keep_their_leases() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let options = Options::default();
+    let hive = Hive::start_with(options.clone().folder(&place.path().join("data"))).await?;
+    hive.command_agent("runner", 1, json!({"command": ["sh", "-c", "sleep 600"]})).await?;
+    let worker = hive.agent("worker", &["hands"], 1).await?;
+    let run = hive.submit(&json!({"title": "run", "requires": ["runner"]})).await?;
+    let held = hive.submit(&json!({"title": "held", "requires": ["hands"]})).await?;
+    ensure!(hive.lease(&worker, 1, 5_000).await?.len() == 1);
+    hive.task_when(&run, |task| task["state"] == "working").await?;
+    let file = place.path().join("a.db");
+    fine(&["create", text(&file)], hive.folder())?;
+    drop(hive);
+    let other = place.path().join("other");
+    fine(&["restore", text(&file)], &other)?;
+    let hive = Hive::start_with(options.folder(&other)).await?;
+    let path = format!("/api/v2/tasks/{run}/attempts");
+    let attempts = hive.until(&path, |found| found["items"][0].is_object()).await?;
+    let crashed = |attempt: &Value| attempt["attempt"] == 1 && attempt["outcome"] == "crashed";
+    let items = attempts["items"].as_array().context("attempts")?;
+    assert!(items.iter().any(crashed), "{attempts:#}");
+    let done = json!({"attempt": 1, "result": "kept"});
+    hive.post(&format!("/api/v2/tasks/{held}/complete"), &done, 200).await?;
+    Ok(())
+}
