@@ -254,8 +254,18 @@ async fn output_that_cannot_be_written_is_told() -> Result<()> {
 fn help_names_every_command_and_every_exit_code_and_goes_to_stdout() -> Result<()> {
     let told = run(bare(&["--help"]))?;
     assert_eq!((told.code, told.err.as_str()), (0, ""));
-    for word in ["serve", "task", "agent", "queue", "events", "system", "config", "completions", "HIVE_TOKEN"]
-    {
+    for word in [
+        "serve",
+        "task",
+        "agent",
+        "queue",
+        "events",
+        "system",
+        "backup",
+        "config",
+        "completions",
+        "HIVE_TOKEN",
+    ] {
         assert!(told.out.contains(word), "{word} in {}", told.out);
     }
     let codes = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "70", "74", "130"];

@@ -212,3 +212,23 @@ async fn a_database_of_a_newer_hive_is_refused_and_left_alone() -> Result<()> {
     assert_eq!(stored(&hive).await?, [id], "it is as it was");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_backup_that_does_not_fit_is_refused_with_both_numbers_and_leaves_no_file() -> Result<()> {
+    let disk = Tmpfs::mount(4 << 20)?;
+    let hive = Hive::start().await?;
+    for _ in 0..8 {
+        try_submit(&hive, &"x".repeat(900_000)).await?.context("there is room for tasks")?;
+    }
+    let create = |command: &mut Command| -> Result<Output> {
+        command.args(["backup", "create", "--data-dir"]).arg(hive.folder()).arg(disk.folder.join("x.db"));
+        Ok(command.stdin(Stdio::null()).output()?)
+    };
+    let output = create(&mut Command::new(program()))?;
+    let said = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(74), "{said}");
+    assert!(said.contains("too little room in") && said.contains("bytes are free"), "{said}");
+    assert_eq!(std::fs::read_dir(&disk.folder)?.count(), 0);
+    assert!(try_submit(&hive, "more").await?.is_some(), "the hive goes on");
+    Ok(())
+}

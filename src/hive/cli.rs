@@ -11,17 +11,23 @@ mod agent_list;
 mod agent_remove;
 mod agent_resume;
 mod agent_show;
+mod backup;
+mod backup_create;
+mod backup_restore;
+mod backup_verify;
 mod completions;
 mod config;
 mod config_check;
 mod config_show;
 mod demo;
+mod doctor;
 mod env_file;
 mod events;
 mod exec_guard;
 mod help;
 mod input;
 mod link_words;
+mod man;
 mod output_follow;
 mod process_flags;
 mod queue;
@@ -61,7 +67,7 @@ use crate::failure::Failure;
 use crate::settings::Flags;
 pub use screen::Screen;
 pub(crate) use table::{Facts, Table, Tone, number, text, toned};
-pub use words::counted;
+pub use words::{counted, now};
 
 /// Runs the hive, a durable home for teams of AI agents, and talks to it.
 #[derive(Debug, Parser)]
@@ -141,11 +147,18 @@ enum Command {
     Events(events::Events),
     /// Show how the hive is doing
     System(system::System),
+    /// Look at everything a hive needs and say what is missing
+    Doctor(doctor::Doctor),
+    /// Make, check and restore backups
+    #[command(subcommand)]
+    Backup(backup::Backup),
     /// Show or check the settings
     #[command(subcommand)]
     Config(config::Config),
     /// Print the completions of your shell
     Completions(completions::Completions),
+    /// Print or write the manual pages
+    Man(man::Man),
 }
 
 /// What a command that talks to a hive works with.
@@ -196,8 +209,11 @@ impl Cli {
                     .hint("write them after `hive serve`"))
             }
             Some(Command::Demo(command)) => command.run(&common),
+            Some(Command::Backup(command)) => command.run(&common),
+            Some(Command::Doctor(command)) => command.run(&common),
             Some(Command::Config(command)) => command.run(&common),
             Some(Command::Completions(command)) => command.run(),
+            Some(Command::Man(command)) => command.run(),
             Some(Command::Task(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Agent(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Workspace(command)) => talk(common, async |context| command.run(context).await),

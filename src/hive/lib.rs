@@ -3,21 +3,25 @@
 //! ```text
 //!   main --> cli::run --serve--> settings + telemetry --> serve::start --> until_stopped
 //!                     --demo--> a hive as a child, spoken to as by any client
+//!                     --backup--> the data folder, beside a hive that serves or not
 //!                     --the rest--> connection (finds server and token) --> client --> screen
 //! ```
 //!
-//! Invariant: the CLI is a client like any other; only `serve` and `config` touch the inside.
+//! Invariant: the CLI is a client like any other; only `serve`, `backup`, `doctor` and `config` touch the
+//! inside.
 //!
 //! Invariant: the token is shown nowhere: not in logs, banners, errors or the flags of a process.
 //!
-//! Reading order: [`cli`], [`settings`], [`serve`]; [`demo`]; [`connection`], [`failure`], [`exit`]; then the small ones:
+//! Reading order: [`cli`], [`settings`], [`serve`]; [`backup`], [`doctor`], [`demo`]; [`connection`], [`failure`], [`exit`]; then the small ones:
 //! [`admin_token`], [`data_folder`], [`server_file`], [`span`], [`telemetry`].
 
 pub mod admin_token;
+pub mod backup;
 pub mod cli;
 pub mod connection;
 pub mod data_folder;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod failure;
 pub mod serve;

@@ -4,6 +4,7 @@
 //!
 //! Invariant: a setting that has no effect does not exist.
 
+pub mod page;
 mod reader;
 mod source;
 #[cfg(test)]
@@ -151,12 +152,12 @@ impl Settings {
     fn read(mut reader: Reader) -> Result<Self, Vec<Problem>> {
         let r = &mut reader;
         let server = ServerSettings {
-            bind: r.text("server.bind", address).unwrap_or(UNSPECIFIED),
+            bind: r.text("server.bind", ADDRESS, address).unwrap_or(UNSPECIFIED),
             web_threads: r.count("server.web_threads", 1..=64),
             bodies_in_flight_bytes: r.count("server.bodies_in_flight_bytes", MIB..=16 * GIB),
         };
         let store = StoreSettings {
-            data_dir: r.text("store.data_dir", folder),
+            data_dir: r.text("store.data_dir", FOLDER, folder),
             writer_queue: r.count("store.writer_queue", 64..=1_000_000),
             reader_connections: r.count("store.reader_connections", 1..=64),
             lanes_max: u32::try_from(r.whole("limits.lanes", 16..=1_000_000)).unwrap_or(u32::MAX),
@@ -178,8 +179,10 @@ impl Settings {
             kill_grace_ms: r.whole("agents.kill_grace_ms", 0..=600 * SECOND_MS),
         };
         let drain_timeout = Duration::from_secs(r.whole("drain.timeout_s", 0..=600));
-        let log =
-            LogSettings { level: r.text("log.level", level), format: r.text("log.format", format_word) };
+        let log = LogSettings {
+            level: r.text("log.level", LEVEL, level),
+            format: r.text("log.format", FORMAT, format_word),
+        };
         let shown = reader.finish()?;
         Ok(Self { server, store, limits, lease, retention_tasks, agents, drain_timeout, log, shown })
     }
@@ -207,32 +210,31 @@ impl Flags {
     }
 }
 
-fn address(text: &str) -> Result<Option<SocketAddr>, String> {
-    text.parse().map(Some).map_err(|_| {
-        "must be an address and a port, like 127.0.0.1:18080 or [::1]:18080 (port 0 takes a free one)"
-            .to_owned()
-    })
+const ADDRESS: &str =
+    "must be an address and a port, like 127.0.0.1:18080 or [::1]:18080 (port 0 takes a free one)";
+const FOLDER: &str = "must be the path of a folder";
+const LEVEL: &str = "must be error, warn, info, debug or trace, or by module like \"info,runtime=debug\"";
+const FORMAT: &str = "must be auto, text or json";
+
+fn address(text: &str) -> Option<Option<SocketAddr>> {
+    text.parse().ok().map(Some)
 }
 
-fn folder(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() { Err("must be the path of a folder".into()) } else { Ok(PathBuf::from(text)) }
+fn folder(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
 }
 
-fn level(text: &str) -> Result<String, String> {
-    let known = text.parse::<Targets>().is_ok() && !text.trim().is_empty();
-    if known {
-        Ok(text.to_owned())
-    } else {
-        Err("must be error, warn, info, debug or trace, or by module like \"info,runtime=debug\"".into())
-    }
+fn level(text: &str) -> Option<String> {
+    let is_known = text.parse::<Targets>().is_ok() && !text.trim().is_empty();
+    is_known.then(|| text.to_owned())
 }
 
-fn format_word(text: &str) -> Result<LogFormat, String> {
+fn format_word(text: &str) -> Option<LogFormat> {
     match text {
-        "auto" => Ok(LogFormat::Auto),
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err("must be auto, text or json".into()),
+        "auto" => Some(LogFormat::Auto),
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
     }
 }
 

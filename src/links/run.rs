@@ -17,6 +17,7 @@ mod program;
 mod prompt;
 mod verdict;
 
+pub use program::find as find_program;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -16,7 +16,8 @@
 //! other hives out.
 //!
 //! Reading order: [`command`], [`outcome`], [`record`], [`port`], [`error`]; [`mod@open`], [`writer`], [`readers`],
-//! [`checkpointer`]; [`clock`], [`metrics`]; then `sqlite`, where the tables are.
+//! [`checkpointer`], [`backup`]; [`clock`], [`metrics`]; then `sqlite`, where the tables are.
+pub mod backup;
 pub mod checkpointer;
 pub mod clock;
 pub mod command;

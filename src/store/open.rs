@@ -23,6 +23,8 @@ use crate::sqlite::statement::statement;
 use crate::writer::{self, WriterHandle, WriterLoop};
 
 pub use folder::FolderLock;
+pub(crate) use folder::{is_held, lock as hold};
+pub(crate) use migrate::MIGRATIONS;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]

@@ -63,6 +63,21 @@ pub const OUTPUT: &str = "\
 With --follow it prints what the attempts write as they write it, from the latest one on, and ends with 0 when the
 task has ended, however it ended.";
 
+/// Under `hive doctor`.
+pub const DOCTOR: &str = "\
+Each line is `ok`, a `note` (worth knowing) or a `problem`. Ends with 0 when there is no problem, else with the exit
+code of the first one. It changes nothing.";
+
+/// Under `hive backup create`.
+pub const BACKUP_CREATE: &str = "\
+It holds the whole database, also the secret values of agents' environments: keep it as you keep those. The admin token
+is not in it. Nothing is overwritten.";
+
+/// Under `hive backup restore`.
+pub const BACKUP_RESTORE: &str = "\
+The backup is verified first. Stop the hive of that folder, and workers that still hold tasks: what they did after the
+backup was made is not known to it, and is done again.";
+
 /// Under `hive agent add`, with the presets that this program has.
 pub fn agent_add() -> String {
     // the presets are part of the program and a test reads them; without them the help is still a help

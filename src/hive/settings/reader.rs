@@ -26,6 +26,10 @@ pub struct Shown {
     pub value: String,
     /// The source that won.
     pub source: Source,
+    /// What values it may have, as in "must be …".
+    pub allowed: String,
+    /// Whether it is a number; else it is text.
+    pub is_number: bool,
 }
 
 impl Reader {
@@ -37,17 +41,16 @@ impl Reader {
 
     /// A whole number within `allowed`.
     pub fn whole(&mut self, key: &'static str, allowed: RangeInclusive<u64>) -> u64 {
-        self.read(key, |raw| {
+        let words = format!("must be a whole number from {} to {}", allowed.start(), allowed.end());
+        let accept = |raw: &Raw| {
             let number = match raw {
                 Raw::Whole(number) => u64::try_from(*number).ok(),
                 Raw::EnvText(text) => text.parse().ok(),
                 Raw::Text(_) | Raw::Other(_) => None,
             };
-            number.filter(|number| allowed.contains(number)).ok_or_else(|| {
-                format!("must be a whole number from {} to {}", allowed.start(), allowed.end())
-            })
-        })
-        .unwrap_or_default()
+            number.filter(|number| allowed.contains(number))
+        };
+        self.read(key, &words, true, accept).unwrap_or_default()
     }
 
     /// As [`Reader::whole`], for what is counted in memory.
@@ -55,13 +58,18 @@ impl Reader {
         usize::try_from(self.whole(key, allowed)).unwrap_or(usize::MAX)
     }
 
-    /// Text that `accept` turns into a value; its error says what is allowed, as in "must be …".
-    pub fn text<T: Default>(&mut self, key: &'static str, accept: impl Fn(&str) -> Result<T, String>) -> T {
-        self.read(key, |raw| match raw {
+    /// Text that `accept` turns into a value; `words` say what is allowed, as in "must be …".
+    pub fn text<T: Default>(
+        &mut self,
+        key: &'static str,
+        words: &str,
+        accept: impl Fn(&str) -> Option<T>,
+    ) -> T {
+        let accept = |raw: &Raw| match raw {
             Raw::Text(text) | Raw::EnvText(text) => accept(text),
-            Raw::Whole(_) | Raw::Other(_) => Err(accept("").err().unwrap_or_else(|| "must be text".into())),
-        })
-        .unwrap_or_default()
+            Raw::Whole(_) | Raw::Other(_) => None,
+        };
+        self.read(key, words, false, accept).unwrap_or_default()
     }
 
     /// Ends the reading: what was read, or every problem there is.
@@ -78,15 +86,21 @@ impl Reader {
         if self.problems.is_empty() { Ok(self.shown) } else { Err(self.problems) }
     }
 
-    fn read<T>(&mut self, key: &'static str, accept: impl Fn(&Raw) -> Result<T, String>) -> Option<T> {
+    fn read<T>(
+        &mut self,
+        key: &'static str,
+        words: &str,
+        is_number: bool,
+        accept: impl Fn(&Raw) -> Option<T>,
+    ) -> Option<T> {
         self.asked.insert(key);
         let mut strongest = None;
         for entry in self.entries.iter().filter(|entry| entry.key == key) {
             match accept(&entry.raw) {
-                Ok(value) => strongest = Some((value, entry)),
-                Err(allowed) => self.problems.push(Problem {
+                Some(value) => strongest = Some((value, entry)),
+                None => self.problems.push(Problem {
                     source: entry.source.clone(),
-                    message: format!("{key} = {} {allowed}", entry.raw),
+                    message: format!("{key} = {} {words}", entry.raw),
                 }),
             }
         }
@@ -96,7 +110,8 @@ impl Reader {
             Raw::EnvText(text) if text.parse::<u64>().is_ok() => text.clone(),
             raw => raw.to_string(),
         };
-        self.shown.push(Shown { key, value: value_shown, source: entry.source.clone() });
+        let allowed = words.strip_prefix("must be ").unwrap_or(words).to_owned();
+        self.shown.push(Shown { key, value: value_shown, source: entry.source.clone(), allowed, is_number });
         Some(value)
     }
 }

@@ -9,8 +9,10 @@ use rustix::fs::{Access, access};
 const USUAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The file of a link's program; relative when it lies below the folder that the process starts in, and unchecked then.
-/// A failure is a sentence for people, without a full stop.
-pub(super) fn find(link: &ProcessLink, path: Option<&str>) -> Result<PathBuf, String> {
+///
+/// # Errors
+/// A sentence for people, without a full stop.
+pub fn find(link: &ProcessLink, path: Option<&str>) -> Result<PathBuf, String> {
     let name = link.command.first().map(String::as_str).unwrap_or_default();
     if name.contains('/') {
         let file = PathBuf::from(name);

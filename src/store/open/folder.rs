@@ -14,11 +14,27 @@ pub struct FolderLock {
     _file: File,
 }
 
+/// The lock's file within the folder.
+const LOCK: &str = "hive.lock";
+
+/// Whether somebody holds the folder; asked by a shared lock that is let go at once.
+pub(crate) fn is_held(folder: &Path) -> Option<bool> {
+    match File::open(folder.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(false),
+        Err(_) => None,
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Some(false),
+            Err(TryLockError::WouldBlock) => Some(true),
+            Err(TryLockError::Error(_)) => None,
+        },
+    }
+}
+
 /// Makes the folder where it is missing and takes its lock.
-pub(super) fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
+pub(crate) fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| not_usable(folder, &error))?;
-    let path = folder.join("hive.lock");
+    let path = folder.join(LOCK);
     let file = private_file(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(FolderLock { _file: file }),

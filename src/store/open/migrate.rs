@@ -18,7 +18,7 @@ use crate::sqlite::connection;
 use crate::sqlite::statement::statement;
 
 /// Every migration this program knows.
-pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// Runs what is pending; says whether the database was empty. On a database that is not, a copy comes first:
 /// `backups/before-<migration>.db`, checked by `integrity_check`.

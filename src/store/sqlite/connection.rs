@@ -20,7 +20,7 @@ pub(crate) fn wal_path(database: &Path) -> PathBuf {
 /// somebody else's, so that no commit waits for one.
 pub(crate) fn writer(database: &Path) -> Result<SqliteConnection, ConnectionError> {
     connect(
-        database,
+        &url(database),
         "PRAGMA busy_timeout = 5000;
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
@@ -33,7 +33,7 @@ pub(crate) fn writer(database: &Path) -> Result<SqliteConnection, ConnectionErro
 /// A connection that only reads; its cache is small because there are several.
 pub(crate) fn reader(database: &Path) -> Result<SqliteConnection, ConnectionError> {
     connect(
-        database,
+        &url(database),
         "PRAGMA busy_timeout = 5000;
          PRAGMA query_only = ON;
          PRAGMA cache_size = -1024;
@@ -44,7 +44,7 @@ pub(crate) fn reader(database: &Path) -> Result<SqliteConnection, ConnectionErro
 /// The connection that checkpoints; it caches nothing worth keeping.
 pub(crate) fn checkpointer(database: &Path) -> Result<SqliteConnection, ConnectionError> {
     connect(
-        database,
+        &url(database),
         "PRAGMA busy_timeout = 0;
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 0;
@@ -52,8 +52,24 @@ pub(crate) fn checkpointer(database: &Path) -> Result<SqliteConnection, Connecti
     )
 }
 
-fn connect(database: &Path, pragmas: &str) -> Result<SqliteConnection, ConnectionError> {
-    let mut conn = SqliteConnection::establish(&url(database))?;
+/// A connection to a database that others may have open, which cannot write to it. (`query_only` would also forbid
+/// `VACUUM INTO`, which writes elsewhere.)
+pub(crate) fn onlooker(database: &Path) -> Result<SqliteConnection, ConnectionError> {
+    connect(&uri(database, "mode=ro"), "PRAGMA busy_timeout = 5000; PRAGMA cache_size = -4096;")
+}
+
+/// A connection to a copy at rest: no locks, no files beside it.
+pub(crate) fn archivist(database: &Path) -> Result<SqliteConnection, ConnectionError> {
+    connect(&uri(database, "mode=ro&immutable=1"), "PRAGMA cache_size = -4096;")
+}
+
+/// The only connection there is, without a write-ahead log that would outlive it.
+pub(crate) fn lone(database: &Path) -> Result<SqliteConnection, ConnectionError> {
+    connect(&url(database), "PRAGMA busy_timeout = 5000; PRAGMA synchronous = FULL;")
+}
+
+fn connect(url: &str, pragmas: &str) -> Result<SqliteConnection, ConnectionError> {
+    let mut conn = SqliteConnection::establish(url)?;
     conn.batch_execute(pragmas).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
@@ -61,4 +77,10 @@ fn connect(database: &Path, pragmas: &str) -> Result<SqliteConnection, Connectio
 /// diesel reads a name that begins with `file:` as a URI; everything else is a path as it stands.
 fn url(database: &Path) -> String {
     database.to_string_lossy().into_owned()
+}
+
+/// As SQLite's URIs write a path. Source: <https://www.sqlite.org/uri.html>, section 3.1.
+fn uri(database: &Path, flags: &str) -> String {
+    let path = url(database).replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{path}?{flags}")
 }

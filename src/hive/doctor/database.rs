@@ -1,0 +1,82 @@
+//! The database, read beside a hive that serves or not; and the clock, which must not lie before its last event.
+
+use std::path::Path;
+
+use store::backup::{self, Error, Glance, Look};
+
+use super::Finding;
+use crate::cli::{counted, now};
+use crate::failure::with_causes;
+
+/// Larger ones are not read from end to end here.
+const CHECKED_BYTES_MAX: u64 = 256 << 20;
+/// Above this the write-ahead log is not shortened as it should be.
+const LOG_BYTES_GOOD: u64 = 256 << 20;
+/// How far the clock may lie behind the last event without a word.
+const BEHIND_MS_MAX: u64 = 1_000;
+/// No hive was there before: 2026-01-01 in microseconds.
+const EARLIEST_MICROS: i64 = 1_767_225_600_000_000;
+
+/// Looks at it.
+pub fn examine(folder: &Path) -> Vec<Finding> {
+    let database = backup::database(folder);
+    let Ok(metadata) = std::fs::metadata(&database) else {
+        return vec![Finding::note("database", "none yet").advise("the first start makes it"), clock(None)];
+    };
+    let glance = match backup::glance(&database) {
+        Ok(glance) => glance,
+        Err(error) => return vec![refused(&error), clock(None)],
+    };
+    let log_bytes = std::fs::metadata(backup::log_of(&database)).map_or(0, |found| found.len());
+    vec![whole(&database, metadata.len(), &glance), log(log_bytes), clock(Some(&glance))]
+}
+
+fn whole(database: &Path, bytes: u64, glance: &Glance) -> Finding {
+    let found =
+        format!("{}, schema {}, last event {}", counted(bytes, "byte"), glance.schema, glance.last_seq);
+    if bytes > CHECKED_BYTES_MAX {
+        return Finding::note("database", format!("{found}; too large to be checked here"))
+            .advise("`hive backup create` checks a copy of all of it");
+    }
+    match backup::check(database, Look::Quick) {
+        Err(error) => refused(&error),
+        Ok(()) if glance.is_current => Finding::ok("database", format!("{found}, checked")),
+        Ok(()) => Finding::note("database", format!("{found}, checked"))
+            .advise("it is of an older hive; the next start keeps a copy and migrates it"),
+    }
+}
+
+fn refused(error: &Error) -> Finding {
+    let finding = Finding::problem("database", with_causes(error));
+    match error {
+        Error::Newer { .. } => finding.advise("start the newer hive, or choose another folder"),
+        _ => finding.advise("stop the hive, then `hive backup restore FILE --force` from the newest backup"),
+    }
+}
+
+fn log(bytes: u64) -> Finding {
+    let found = format!("{} of write-ahead log", counted(bytes, "byte"));
+    if bytes > LOG_BYTES_GOOD {
+        Finding::note("log", found).advise("something reads the database for long: a backup, sqlite3?")
+    } else {
+        Finding::ok("log", found)
+    }
+}
+
+fn clock(glance: Option<&Glance>) -> Finding {
+    let now = now();
+    let shown = protocol::time::show(now);
+    if now.as_micros() < EARLIEST_MICROS {
+        return Finding::problem("clock", format!("it says {shown}, which cannot be"))
+            .advise("set the clock");
+    }
+    match glance.map(|glance| glance.last_at) {
+        Some(last_at) if last_at.ms_since(now) > BEHIND_MS_MAX => Finding::problem(
+            "clock",
+            format!("it says {shown}, and the last event is of {}", protocol::time::show(last_at)),
+        )
+        .advise("set the clock; until then the hive's time stands still"),
+        Some(_) => Finding::ok("clock", format!("{shown}, not before the last event")),
+        None => Finding::ok("clock", shown),
+    }
+}
