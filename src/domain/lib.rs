@@ -13,10 +13,12 @@
 //!
 //! Invariant: ids never repeat and never go back (see [`id`]).
 //!
-//! Reading order: [`task`], [`attempt`], [`backoff`], [`timeouts`], [`new_task`], [`lane`], [`agent`], [`process_link`], [`event`];
+//! Reading order: [`task`], [`attempt`], [`backoff`], [`timeouts`], [`new_task`], [`lane`], [`agent`], [`process_link`], [`event`],
+//! [`api_key`];
 //! then the small ones: [`id`], [`name`], [`time`], [`json`], [`secret`], [`limits`], [`violation`].
 
 pub mod agent;
+pub mod api_key;
 pub mod attempt;
 pub mod backoff;
 pub mod event;
@@ -34,10 +36,11 @@ pub mod timeouts;
 pub mod violation;
 
 pub use agent::{Agent, AgentPatch, AgentState, Health, Link, NewAgent};
+pub use api_key::{ApiKey, Role};
 pub use attempt::{AttemptError, Outcome, Report, Usage, WorkspaceReport};
 pub use backoff::Backoff;
 pub use event::{Event, EventKind, Move};
-pub use id::{AgentId, IdGenerator, LaneId, TaskId, TenantId};
+pub use id::{AgentId, ApiKeyId, IdGenerator, LaneId, TaskId, TenantId};
 pub use lane::LaneSpec;
 pub use limits::Limits;
 pub use name::Name;

@@ -54,6 +54,13 @@ fn earlier(options: &OpenOptions) -> SqliteConnection {
     conn
 }
 
+/// Takes back every migration but the first, the latest first.
+fn revert_to_first(conn: &mut SqliteConnection) {
+    while conn.applied_migrations().unwrap().len() > 1 {
+        conn.revert_last_migration(FileBasedMigrations::from_path(MIGRATIONS).unwrap()).unwrap();
+    }
+}
+
 #[derive(QueryableByName)]
 struct Line {
     #[diesel(sql_type = Text)]
@@ -119,8 +126,7 @@ fn a_database_from_before_processes_keeps_every_row_there_and_back() {
     assert_eq!(rows(&mut conn, &columns), before);
     assert_ne!(schema(&mut conn), schema_before);
     drop(store);
-    let source = FileBasedMigrations::from_path(MIGRATIONS).unwrap();
-    conn.revert_last_migration(source).unwrap();
+    revert_to_first(&mut conn);
     assert_eq!(schema(&mut conn), schema_before);
     assert_eq!(rows(&mut conn, &columns), before);
     drop(conn);
@@ -162,9 +168,28 @@ fn what_an_earlier_hive_does_not_know_becomes_what_is_nearest() {
          UPDATE agents SET link = 'process', link_spec = '{}', link_env = '{}' WHERE id = 50",
     )
     .unwrap();
-    conn.revert_last_migration(FileBasedMigrations::from_path(MIGRATIONS).unwrap()).unwrap();
+    revert_to_first(&mut conn);
     let sql =
         "SELECT outcome || ',' || quote(report) AS text FROM attempts WHERE task_id = 101 AND attempt >= 4";
     assert_eq!(lines(&mut conn, sql.to_owned()), ["5,NULL", "2,1"]);
     assert_eq!(lines(&mut conn, "SELECT link AS text FROM agents".to_owned()), ["worker", "worker"]);
+}
+
+#[test]
+fn an_earlier_hive_reads_the_log_of_one_that_had_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = OpenOptions::new(folder.path());
+    let mut conn = earlier(&options);
+    drop(open_at(&options, Clock::stopped_at(BEGIN)).unwrap());
+    conn.batch_execute(
+        "INSERT INTO api_keys VALUES (60, 1, 'ci', 'viewer', NULL, randomblob(32), 'hive_a', 1, 'me', NULL);
+         INSERT INTO task_keys VALUES (1, x'09', 3, 60, x'02', 9);
+         INSERT INTO events VALUES (3, 1, 1, 'auth.key_created', NULL, NULL, NULL, NULL, NULL, NULL, 'c', '{}')",
+    )
+    .unwrap();
+    revert_to_first(&mut conn);
+    let kinds = lines(&mut conn, "SELECT kind AS text FROM events ORDER BY seq".to_owned());
+    assert_eq!(kinds.len(), 3, "no gap");
+    assert!(kinds.iter().all(|kind| !kind.starts_with("auth.")), "{kinds:?}");
+    assert_eq!(lines(&mut conn, "SELECT hex(hash) AS text FROM task_keys".to_owned()), ["01"]);
 }

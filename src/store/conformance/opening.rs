@@ -73,7 +73,7 @@ fn a_newer_database_is_refused_and_left_alone() {
     let mut conn = connection::writer(&folder.path().join(connection::FILE)).unwrap();
     conn.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')").unwrap();
     let OpenError::Newer { found, known } = refusal(open(&options)) else { panic!() };
-    assert_eq!((found.as_str(), known.as_str()), ("99990101000000", "20260201000000"));
+    assert_eq!((found.as_str(), known.as_str()), ("99990101000000", "20260301000000"));
 }
 
 #[test]

@@ -106,17 +106,13 @@ mod tests {
     /// The migrations of today and one of tomorrow.
     fn tomorrow(folder: &Path, sql: &str) -> FileBasedMigrations {
         let migrations = folder.join("migrations");
-        for (name, up) in [
-            (
-                "2026-01-01-000000_core",
-                include_str!("../../../migrations/sqlite/2026-01-01-000000_core/up.sql"),
-            ),
-            (
-                "2026-02-01-000000_processes",
-                include_str!("../../../migrations/sqlite/2026-02-01-000000_processes/up.sql"),
-            ),
-            ("2999-01-01-000000_more", sql),
-        ] {
+        let today = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/sqlite")).unwrap();
+        let mut all: Vec<(PathBuf, String)> = today
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.file_name().unwrap().into(), fs::read_to_string(path.join("up.sql")).unwrap()))
+            .collect();
+        all.push(("2999-01-01-000000_more".into(), sql.to_owned()));
+        for (name, up) in all {
             let path = migrations.join(name);
             fs::create_dir_all(&path).unwrap();
             fs::write(path.join("up.sql"), up).unwrap();
