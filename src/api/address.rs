@@ -15,6 +15,8 @@ use actix_web::http::Uri;
 use crate::routes::TABLE;
 
 const ROOT: &str = "/api/v2/";
+/// The one collection whose name has two parts.
+const KEYS: &str = "auth/keys";
 
 /// A pattern with a variable, and where its resource is registered.
 struct Address {
@@ -70,7 +72,11 @@ struct Parts<'a> {
 }
 
 fn cut(path: &str) -> Option<Parts<'_>> {
-    let (collection, rest) = path.strip_prefix(ROOT)?.split_once('/')?;
+    let path = path.strip_prefix(ROOT)?;
+    let (collection, rest) = match path.strip_prefix(KEYS).and_then(|rest| rest.strip_prefix('/')) {
+        Some(rest) => (KEYS, rest),
+        None => path.split_once('/')?,
+    };
     let (variable, action) = rest.split_once('/').unwrap_or((rest, ""));
     Some(Parts { collection, variable, action })
 }
@@ -95,9 +101,16 @@ mod tests {
 
     #[test]
     fn what_is_no_route_is_not_found() {
-        for path in
-            ["/api/v2/tasks", "/api/v2/tasks/a/b/c", "/api/v2/bogus/a", "/health/live", "/api/v2//", ""]
-        {
+        for path in [
+            "/api/v2/tasks",
+            "/api/v2/tasks/a/b/c",
+            "/api/v2/bogus/a",
+            "/api/v2/auth/a",
+            "/api/v2/auth/keys/a/b",
+            "/health/live",
+            "/api/v2//",
+            "",
+        ] {
             assert!(find(path).is_none(), "{path}");
         }
         assert_eq!(variable("/api/v2/tasks//complete"), Some(""));

@@ -2,8 +2,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
-use protocol::{AgentView, Page, TaskView};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, LOCATION};
+use protocol::{AgentView, ApiKeyView, Page, TaskView};
 use serde::Serialize;
 
 use crate::problem::Problem;
@@ -24,6 +24,13 @@ pub(crate) fn ok(view: &impl Serialize) -> Answer {
 /// 201 for a task, or for the same one again.
 pub(crate) fn task_created(view: &TaskView, is_replayed: bool) -> Answer {
     created(view, &format!("/api/v2/tasks/{}", view.id), is_replayed)
+}
+
+/// 201 for an API key. Nobody between here and whoever asked may keep it.
+pub(crate) fn key_created(view: &ApiKeyView, is_replayed: bool) -> Answer {
+    let mut answer = created(view, "/api/v2/auth/keys", is_replayed)?;
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
 }
 
 /// 201 for an agent, or for the same one again.

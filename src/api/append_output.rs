@@ -4,10 +4,10 @@ use domain::TaskId;
 use protocol::{OutputAnswer, OutputRequest};
 use store::outcome::Appended;
 
+use crate::allowed::{Allowed, Work};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -19,7 +19,7 @@ use crate::state::Hive;
               (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
 pub(crate) async fn append_output(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<Work>,
     id: Named<TaskId>,
     body: Body<Small>,
     _: NoQuery,

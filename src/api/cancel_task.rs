@@ -4,10 +4,10 @@ use domain::TaskId;
 use protocol::{CancelTask, TaskView};
 use store::outcome::Canceled;
 
+use crate::allowed::{Allowed, ChangeTasks};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -20,7 +20,7 @@ use crate::views;
               (status = 409, description = "`state_conflict`: it is completed or failed")))]
 pub(crate) async fn cancel_task(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ChangeTasks>,
     id: Named<TaskId>,
     body: Body<Small>,
     _: NoQuery,

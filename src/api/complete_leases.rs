@@ -5,6 +5,7 @@ use domain::{TaskId, TaskState};
 use futures_util::future::join_all;
 use protocol::{FinishItem, FinishMany, FinishedItem, Items, Request};
 
+use crate::allowed::{Allowed, Work};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Bulk};
 use crate::complete_task::finish;
@@ -19,7 +20,7 @@ use crate::state::Hive;
     responses((status = 200, description = "One answer an item, in the order of the request", body = Items<FinishedItem>)))]
 pub(crate) async fn complete_leases(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<Work>,
     http: HttpRequest,
     body: Body<Bulk>,
     _: NoQuery,

@@ -5,6 +5,7 @@ use protocol::report::ReportAsked;
 use protocol::{CompleteRequest, FinishAnswer};
 use store::outcome::Finished;
 
+use crate::allowed::{Allowed, Work};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, WithResult};
 use crate::path::Named;
@@ -20,7 +21,7 @@ use crate::state::Hive;
               (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
 pub(crate) async fn complete_task(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<Work>,
     id: Named<TaskId>,
     body: Body<WithResult>,
     _: NoQuery,

@@ -3,11 +3,11 @@
 use domain::TaskId;
 use protocol::{FailRequest, FinishAnswer};
 
+use crate::allowed::{Allowed, Work};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::complete_task::finish;
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
@@ -18,7 +18,7 @@ use crate::state::Hive;
               (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
 pub(crate) async fn fail_task(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<Work>,
     id: Named<TaskId>,
     body: Body<Small>,
     _: NoQuery,

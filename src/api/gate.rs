@@ -38,7 +38,8 @@ pub(crate) async fn gate<B: MessageBody + 'static>(
     let began = Instant::now();
     let _begun = hive.in_flight.begin();
     let correlation_id = correlation::of(request.headers());
-    let response = match authenticate(request.headers(), &hive.logins, &correlation_id) {
+    let find = |sha256: &[u8; 32]| hive.runtime.api_key(sha256);
+    let response = match authenticate(request.headers(), &hive.admin_token_sha256, find, &correlation_id) {
         Ok(principal) => {
             request.extensions_mut().insert(principal);
             address::point(&mut request);

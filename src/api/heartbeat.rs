@@ -5,10 +5,10 @@ use protocol::{HeartbeatAnswer, HeartbeatRequest};
 use runtime::ProgressReport;
 use store::outcome::Renewed;
 
+use crate::allowed::{Allowed, Work};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -20,7 +20,7 @@ use crate::state::Hive;
               (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
 pub(crate) async fn heartbeat(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<Work>,
     id: Named<TaskId>,
     body: Body<Small>,
     _: NoQuery,

@@ -8,10 +8,10 @@ use domain::AgentId;
 use protocol::{LeaseAnswer, LeaseRequest};
 use runtime::LeaseCall;
 
+use crate::allowed::{Allowed, Work};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
@@ -23,7 +23,7 @@ use crate::views;
               (status = 409, description = "`state_conflict`: the hive starts this agent's processes itself")))]
 pub(crate) async fn lease(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<Work>,
     id: Named<AgentId>,
     body: Body<Small>,
     _: NoQuery,

@@ -16,16 +16,20 @@
 //!
 //! Invariant: request bodies are bounded, each and all together, before they are read.
 //!
+//! Invariant: every endpoint under `/api` names in its signature the right it demands (`allowed`); the table in
+//! `docs/security.md` is made from that.
+//!
 //! Invariant: what runs commands on this machine needs the admin role, and values of an environment leave it never:
 //! they are in no view, and no problem repeats them.
 //!
 //! Invariant: a lease whose client is gone before its answer is built was never accepted; the runtime hands it back.
 //!
 //! Reading order: [`state`], `server`, `gate`, `routes`, `problem`; how a request is understood:
-//! `principal`, `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
+//! `principal`, `allowed`, `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
 //! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; at last `health`, [`metrics`], `openapi`.
 
 mod address;
+mod allowed;
 mod answer;
 mod body;
 mod correlation;
@@ -47,6 +51,7 @@ mod append_output;
 mod cancel_task;
 mod complete_leases;
 mod complete_task;
+mod create_api_key;
 mod drain_agent;
 mod fail_task;
 mod follow_output;
@@ -55,6 +60,7 @@ mod heartbeat;
 mod lease;
 mod list_actors;
 mod list_agents;
+mod list_api_keys;
 mod list_attempts;
 mod list_dead_letters;
 mod list_events;
@@ -70,6 +76,7 @@ mod prune_workspaces;
 mod redrive;
 mod register_agent;
 mod remove_agent;
+mod remove_api_key;
 mod restart_agent;
 mod resume_agent;
 mod resume_queue;

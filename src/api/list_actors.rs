@@ -5,8 +5,8 @@ use protocol::query::ActorQuery;
 use protocol::{ActorErrorView, ActorView, ActorsView, ArbiterView, FailureView};
 use supervision::{ActorSnapshot, ActorState, Consequence, Failure, SnapshotFilter};
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
-use crate::principal::Principal;
 use crate::query::Given;
 use crate::state::Hive;
 
@@ -15,7 +15,7 @@ const LIMIT_DEFAULT: u32 = 1_000;
 /// `GET /api/v2/system/actors`
 #[utoipa::path(get, path = "/api/v2/system/actors", tag = "system", params(ActorQuery),
     responses((status = 200, description = "Who lives, how it fares, what failed lately", body = ActorsView)))]
-pub(crate) async fn list_actors(hive: Hive, _: Principal, given: Given) -> Answer {
+pub(crate) async fn list_actors(hive: Hive, _: Allowed<ReadHive>, given: Given) -> Answer {
     let asked = ActorQuery::read(given.0)?;
     let limit = asked.limit.unwrap_or(LIMIT_DEFAULT);
     let found = hive.registry.snapshot(&SnapshotFilter {

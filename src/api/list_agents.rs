@@ -3,8 +3,8 @@
 use domain::AgentId;
 use protocol::{AgentView, Page, PageQuery, query};
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{self, Answer, ok};
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::Given;
 use crate::state::Hive;
@@ -13,7 +13,7 @@ use crate::views;
 /// `GET /api/v2/agents`
 #[utoipa::path(get, path = "/api/v2/agents", tag = "agents", params(PageQuery),
     responses((status = 200, description = "Newest first", body = Page<AgentView>)))]
-pub(crate) async fn list_agents(hive: Hive, principal: Principal, given: Given) -> Answer {
+pub(crate) async fn list_agents(hive: Hive, principal: Allowed<ReadHive>, given: Given) -> Answer {
     let asked = PageQuery::read(given.0)?;
     let before: AgentId = match &asked.cursor {
         Some(cursor) => cursor.parse().map_err(|_| Problem::invalid("cursor", query::BROKEN_CURSOR))?,

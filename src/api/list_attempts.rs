@@ -3,9 +3,9 @@
 use domain::TaskId;
 use protocol::{AttemptView, Page, PageQuery, query};
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{self, Answer, ok};
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::Given;
 use crate::state::Hive;
@@ -17,7 +17,7 @@ use crate::views;
     responses((status = 200, description = "The latest first", body = Page<AttemptView>)))]
 pub(crate) async fn list_attempts(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ReadHive>,
     id: Named<TaskId>,
     given: Given,
 ) -> Answer {

@@ -3,9 +3,9 @@
 use domain::TaskState;
 use protocol::{Page, TaskQuery, TaskView};
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
 use crate::list_tasks;
-use crate::principal::Principal;
 use crate::query::Given;
 use crate::state::Hive;
 
@@ -20,7 +20,7 @@ use crate::state::Hive;
         ("limit" = Option<u32>, Query, description = "1 to 200; 50 when missing"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
     responses((status = 200, description = "Newest first, without input", body = Page<TaskView>)))]
-pub(crate) async fn list_dead_letters(hive: Hive, principal: Principal, given: Given) -> Answer {
+pub(crate) async fn list_dead_letters(hive: Hive, principal: Allowed<ReadHive>, given: Given) -> Answer {
     let query = TaskQuery::read_in_state(given.0, TaskState::Failed)?;
     ok(&list_tasks::list(&hive, principal.tenant(), query).await?)
 }

@@ -3,8 +3,8 @@
 use domain::{TaskId, TenantId};
 use protocol::{EventQuery, EventView, Page};
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::Given;
 use crate::state::Hive;
@@ -14,7 +14,7 @@ use crate::views;
 #[utoipa::path(get, path = "/api/v2/events", tag = "events", params(EventQuery),
     responses((status = 200, description = "The oldest first. At the end of the log `next_cursor` is null; go on with \
         `after` and the last `seq` you have", body = Page<EventView>)))]
-pub(crate) async fn list_events(hive: Hive, principal: Principal, given: Given) -> Answer {
+pub(crate) async fn list_events(hive: Hive, principal: Allowed<ReadHive>, given: Given) -> Answer {
     let asked = EventQuery::read(given.0)?;
     ok(&page(&hive, principal.tenant(), asked.after(), asked.limit(), None).await?)
 }

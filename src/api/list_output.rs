@@ -4,10 +4,10 @@ use actix_web::HttpRequest;
 use domain::TaskId;
 use protocol::{OutputEnd, OutputQuery, OutputView, Page};
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{self, Answer, ok};
 use crate::follow_output::follow;
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::query::Given;
 use crate::state::Hive;
 use crate::views;
@@ -22,7 +22,7 @@ use crate::views;
         content((Page<OutputView> = "application/json"), (OutputEnd = "text/event-stream")))))]
 pub(crate) async fn list_output(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ReadHive>,
     http: HttpRequest,
     id: Named<TaskId>,
     given: Given,

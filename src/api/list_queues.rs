@@ -7,8 +7,8 @@ use feed::QueueFigures;
 use protocol::submit_task::QUEUE_DEFAULT;
 use protocol::{Page, PageQuery, QueueView};
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{self, Answer, ok};
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::Given;
 use crate::state::Hive;
@@ -24,7 +24,7 @@ pub(crate) struct Known {
 /// `GET /api/v2/queues`
 #[utoipa::path(get, path = "/api/v2/queues", tag = "queues", params(PageQuery),
     responses((status = 200, description = "By name", body = Page<QueueView>)))]
-pub(crate) async fn list_queues(hive: Hive, principal: Principal, given: Given) -> Answer {
+pub(crate) async fn list_queues(hive: Hive, principal: Allowed<ReadHive>, given: Given) -> Answer {
     let asked = PageQuery::read(given.0)?;
     let after = asked.cursor.as_deref().unwrap_or_default();
     let known = known(&hive, principal.tenant()).await?;

@@ -3,10 +3,10 @@
 use domain::{TaskId, TenantId};
 use protocol::{EventView, Page, PageQuery, query};
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
 use crate::list_events;
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::Given;
 use crate::state::Hive;
@@ -17,7 +17,7 @@ use crate::state::Hive;
     responses((status = 200, description = "The oldest first", body = Page<EventView>)))]
 pub(crate) async fn list_task_events(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ReadHive>,
     id: Named<TaskId>,
     given: Given,
 ) -> Answer {

@@ -5,8 +5,8 @@ use feed::Projection;
 use protocol::{Page, TaskQuery, TaskView};
 use store::record::TaskFilter;
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::Given;
 use crate::state::Hive;
@@ -15,7 +15,7 @@ use crate::views;
 /// `GET /api/v2/tasks`
 #[utoipa::path(get, path = "/api/v2/tasks", tag = "tasks", params(TaskQuery),
     responses((status = 200, description = "Newest first, without input and result", body = Page<TaskView>)))]
-pub(crate) async fn list_tasks(hive: Hive, principal: Principal, given: Given) -> Answer {
+pub(crate) async fn list_tasks(hive: Hive, principal: Allowed<ReadHive>, given: Given) -> Answer {
     ok(&list(&hive, principal.tenant(), TaskQuery::read(given.0)?).await?)
 }
 

@@ -12,16 +12,18 @@ use utoipa::openapi::{
 };
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
+use crate::allowed::{Allowed, ReadContract};
 use crate::answer::Answer;
 use crate::query::NoQuery;
-use crate::routes::Documented;
+use crate::routes::{Documented, rights};
+use crate::state::Hive;
 
 const BEARER: &str = "bearer";
 
 /// `GET /api/v2/openapi.json`
 #[utoipa::path(get, path = "/api/v2/openapi.json", tag = "system",
     responses((status = 200, description = "This document", body = serde_json::Value)))]
-pub(crate) async fn show_openapi(_: NoQuery) -> Answer {
+pub(crate) async fn show_openapi(_: Hive, _: Allowed<ReadContract>, _: NoQuery) -> Answer {
     static JSON: OnceLock<String> = OnceLock::new();
     let json = match JSON.get() {
         Some(json) => json,
@@ -46,12 +48,32 @@ pub fn openapi() -> OpenApi {
     add_problem_schema(components);
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.security_schemes.insert(BEARER.to_owned(), RefOr::T(SecurityScheme::Http(bearer)));
+    add_forbidden(&mut document);
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
             add_problems(path, operation);
         }
     }
     document
+}
+
+/// What those are told who lack the right.
+fn add_forbidden(document: &mut OpenApi) {
+    for (method, path, right) in rights() {
+        let Some(item) = document.paths.paths.get_mut(path) else { continue };
+        let operation = match method {
+            "get" => &mut item.get,
+            "post" => &mut item.post,
+            "put" => &mut item.put,
+            "patch" => &mut item.patch,
+            "delete" => &mut item.delete,
+            _ => continue,
+        };
+        let Some(operation) = operation else { continue };
+        let told = format!("`forbidden`: it takes the role {}", right.roles());
+        let known = &mut operation.responses.responses;
+        known.entry("403".to_owned()).or_insert_with(|| RefOr::T(problem(&told)));
+    }
 }
 
 fn add_problem_schema(components: &mut Components) {

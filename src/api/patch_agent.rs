@@ -5,10 +5,11 @@ use protocol::{AgentChangeAsked, AgentView, PatchAgent};
 use store::command::AgentEdit;
 use store::outcome::AgentChange;
 
+use crate::allowed::{Allowed, ManageAgents, RunCommands};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::path::Named;
-use crate::principal::{Principal, RUNS_COMMANDS};
+use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -21,7 +22,7 @@ use crate::views;
               (status = 403, description = "`forbidden`: a process agent needs the admin role")))]
 pub(crate) async fn patch_agent(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ManageAgents>,
     id: Named<AgentId>,
     body: Body<Small>,
     _: NoQuery,
@@ -56,7 +57,7 @@ fn whole(
         }
         (Link::Process(link), edit) => (link, edit),
     };
-    principal.require_admin(RUNS_COMMANDS)?;
+    principal.demand::<RunCommands>()?;
     let link = match present_link {
         (_, None) => None,
         (link, Some(edit)) => Some(Link::Process(Box::new(hive.runtime.edit_link(*link, edit)?))),
@@ -67,16 +68,34 @@ fn whole(
     Ok(AgentEdit::Patch { patch: AgentPatch { link, ..patch }, seen })
 }
 
+/// Refuses those who may steer workers only, where the agent is a process. An agent's kind never changes and its id never
+/// comes again, so what is found here still holds when the agent is changed.
+///
+/// # Errors
+/// When it is a process and the principal may not run commands, or there is no such agent.
+pub(crate) async fn demand_kind(
+    hive: &Hive,
+    principal: &Principal,
+    id: &Named<AgentId>,
+) -> Result<(), Problem> {
+    if principal.may::<RunCommands>() {
+        return Ok(());
+    }
+    let agent = hive.readers.agent(principal.tenant(), id.0).await?.ok_or_else(|| id.not_found())?;
+    if agent.asked.link.process().is_some() { principal.demand::<RunCommands>() } else { Ok(()) }
+}
+
 /// Changes an agent in one way; answers how it stands now.
 ///
 /// # Errors
-/// When there is no such agent.
+/// When there is no such agent, or it is a process and the principal may not run commands.
 pub(crate) async fn change(
     hive: &Hive,
     principal: &Principal,
     id: &Named<AgentId>,
     edit: AgentEdit,
 ) -> Result<Agent, Problem> {
+    demand_kind(hive, principal, id).await?;
     changed(hive, principal, id, edit).await?.ok_or(Problem::Overloaded)
 }
 

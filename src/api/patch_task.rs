@@ -4,10 +4,10 @@ use domain::TaskId;
 use protocol::{PatchTask, TaskView};
 use store::outcome::Patched;
 
+use crate::allowed::{Allowed, ChangeTasks};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -20,7 +20,7 @@ use crate::views;
               (status = 409, description = "`state_conflict`: it is terminal")))]
 pub(crate) async fn patch_task(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ChangeTasks>,
     id: Named<TaskId>,
     body: Body<Small>,
     _: NoQuery,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use domain::{AgentId, Name, TaskId};
+use domain::{AgentId, ApiKeyId, Name, TaskId};
 
 use crate::address;
 use crate::problem::Problem;
@@ -23,6 +23,10 @@ impl InPath for TaskId {
 
 impl InPath for AgentId {
     const WHAT: &'static str = "agent";
+}
+
+impl InPath for ApiKeyId {
+    const WHAT: &'static str = "API key";
 }
 
 impl InPath for Name {

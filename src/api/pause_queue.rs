@@ -3,6 +3,7 @@
 use domain::Name;
 use protocol::QueueView;
 
+use crate::allowed::{Allowed, ManageQueues};
 use crate::answer::{Answer, ok};
 use crate::path::Named;
 use crate::principal::Principal;
@@ -15,7 +16,12 @@ use crate::views;
 #[utoipa::path(post, path = "/api/v2/queues/{name}/pause", tag = "queues",
     params(("name" = String, Path, description = "The queue's name")),
     responses((status = 200, description = "Paused, also after a restart; a repeat answers the same", body = QueueView)))]
-pub(crate) async fn pause_queue(hive: Hive, principal: Principal, id: Named<Name>, _: NoQuery) -> Answer {
+pub(crate) async fn pause_queue(
+    hive: Hive,
+    principal: Allowed<ManageQueues>,
+    id: Named<Name>,
+    _: NoQuery,
+) -> Answer {
     ok(&set_paused(&hive, &principal, id.0, true).await?)
 }
 

@@ -1,63 +1,27 @@
-//! Who asks: the bearer token, compared in constant time, and the extractor of what it stands for.
-//!
-//! Invariant: what runs commands or deletes files on the hive's machine demands the admin role, here, by name.
+//! Who asks: the bearer token, and what it stands for: the admin token, compared in constant time, or an API key, found
+//! by its hash. Of neither is more kept than the hash, so that the time of a lookup tells nothing of use.
 
-use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use domain::TenantId;
-use runtime::Caller;
+use domain::{AgentId, Role, TenantId};
+use runtime::{Caller, HeldKey};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::allowed::{Grant, Permission};
 use crate::problem::Problem;
 
 /// What the holder of the admin token is called in `created_by`.
 pub(crate) const ADMIN: &str = "admin";
 
-/// Why a process agent is not for everybody.
-pub(crate) const RUNS_COMMANDS: &str =
-    "creating or changing a process agent runs commands on the hive's machine: it is remote execution";
-
-/// What somebody may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Everything, commands on the hive's machine included.
-    Admin,
-    /// For tests of what an admin alone may do: there is no other login yet.
-    #[cfg(test)]
-    Developer,
-}
-
-impl Role {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            #[cfg(test)]
-            Self::Developer => "developer",
-        }
-    }
-}
-
-/// A token and what it stands for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Login {
-    /// SHA-256 of the token; the token itself is not kept.
-    pub(crate) token_sha256: [u8; 32],
-    /// What its holder is called in `created_by`.
-    pub(crate) name: &'static str,
-    /// What its holder may do.
-    pub(crate) role: Role,
-}
-
-/// An authenticated request. The gate puts it there; an endpoint that names it has it.
+/// An authenticated request. The gate puts it there; an endpoint has it through `Allowed`.
 #[derive(Clone)]
 pub(crate) struct Principal {
     pub(crate) caller: Caller,
-    role: Role,
+    pub(crate) role: Role,
+    /// The key it came with; the admin token is none.
+    pub(crate) key: Option<Arc<HeldKey>>,
 }
 
 impl Principal {
@@ -66,52 +30,48 @@ impl Principal {
         self.caller.tenant
     }
 
-    /// Refuses everybody but an admin. `what` says in words what was asked for, and why it is not for everybody.
+    /// The one agent that it is, where it is no more than that.
+    pub(crate) fn agent(&self) -> Option<AgentId> {
+        self.caller.agent
+    }
+
+    /// Whether it has a right, at least in part.
+    pub(crate) fn may<P: Permission>(&self) -> bool {
+        P::RIGHT.grant(self.role) != Grant::No
+    }
+
+    /// Refuses it unless it has a right, at least in part.
     ///
     /// # Errors
     /// [`Problem::Forbidden`].
-    pub(crate) fn require_admin(&self, what: &'static str) -> Result<(), Problem> {
-        if self.role == Role::Admin {
-            return Ok(());
-        }
-        Err(Problem::Forbidden { what, role: self.role.as_str() })
+    pub(crate) fn demand<P: Permission>(&self) -> Result<(), Problem> {
+        if self.may::<P>() { Ok(()) } else { Err(Problem::Forbidden { right: P::RIGHT, role: self.role }) }
     }
 }
 
-impl FromRequest for Principal {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(request.extensions().get::<Self>().cloned().ok_or(Problem::Unauthorized))
-    }
-}
-
-/// The principal of a request with these headers.
+/// The principal of a request with these headers; `find` knows the API keys that open.
 ///
 /// # Errors
 /// [`Problem::Unauthorized`], the same for every cause.
 pub(crate) fn authenticate(
     headers: &HeaderMap,
-    logins: &[Login],
+    admin_sha256: &[u8; 32],
+    find: impl FnOnce(&[u8; 32]) -> Option<Arc<HeldKey>>,
     correlation_id: &Arc<str>,
 ) -> Result<Principal, Problem> {
     let token = bearer(headers).ok_or(Problem::Unauthorized)?;
     let offered: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    // All of them are compared, so that the time does not tell which one came close.
-    let mut found = None;
-    for login in logins {
-        if bool::from(offered.ct_eq(&login.token_sha256)) {
-            found = Some(login);
-        }
-    }
-    let login = found.ok_or(Problem::Unauthorized)?;
-    let principal = if login.name == ADMIN { ADMIN_NAME.with(Arc::clone) } else { Arc::from(login.name) };
     let correlation_id = Arc::clone(correlation_id);
-    Ok(Principal {
-        caller: Caller { tenant: TenantId::DEFAULT, principal, correlation_id },
-        role: login.role,
-    })
+    if bool::from(offered.ct_eq(admin_sha256)) {
+        let principal = ADMIN_NAME.with(Arc::clone);
+        let caller = Caller { tenant: TenantId::DEFAULT, principal, agent: None, correlation_id };
+        return Ok(Principal { caller, role: Role::Admin, key: None });
+    }
+    let held = find(&offered).ok_or(Problem::Unauthorized)?;
+    let key = &held.key;
+    let (tenant, principal, agent) = (key.tenant, Arc::clone(&held.name), key.agent);
+    let caller = Caller { tenant, principal, agent, correlation_id };
+    Ok(Principal { caller, role: key.role, key: Some(held) })
 }
 
 thread_local! {
@@ -127,26 +87,46 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allowed::{ChangeTasks, ManageKeys, ManageQueues, RunCommands};
     use actix_web::http::header::HeaderValue;
+    use domain::{ApiKey, ApiKeyId, Timestamp};
+
+    fn held() -> Arc<HeldKey> {
+        let key = ApiKey {
+            id: ApiKeyId::from_raw(1),
+            tenant: TenantId(7),
+            name: "dev".parse().unwrap(),
+            role: Role::Developer,
+            agent: None,
+            sha256: Sha256::digest("other").into(),
+            prefix: "o".into(),
+            created_at: Timestamp::ZERO,
+            created_by: ADMIN.into(),
+            expires_at: None,
+        };
+        Arc::new(HeldKey { name: "dev".into(), key, meter: 0.into() })
+    }
 
     fn ask(authorization: Option<&'static str>) -> Result<Principal, Problem> {
         let mut headers = HeaderMap::new();
         if let Some(value) = authorization {
             headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
         }
-        let login =
-            |token: &str, name, role| Login { token_sha256: Sha256::digest(token).into(), name, role };
-        let logins = [login("secret", ADMIN, Role::Admin), login("other", "dev", Role::Developer)];
-        authenticate(&headers, &logins, &Arc::from("c"))
+        let find = |sha256: &[u8; 32]| Some(held()).filter(|held| held.key.sha256 == *sha256);
+        authenticate(&headers, &Sha256::digest("secret").into(), find, &Arc::from("c"))
     }
 
     #[test]
-    fn only_an_admin_passes_where_an_admin_is_demanded() {
-        assert!(ask(Some("Bearer secret")).unwrap().require_admin("this").is_ok());
+    fn whoever_lacks_a_right_is_told_which_roles_have_it() {
+        let admin = ask(Some("Bearer secret")).unwrap();
+        assert!(admin.demand::<RunCommands>().is_ok() && admin.demand::<ManageKeys>().is_ok());
         let developer = ask(Some("Bearer other")).unwrap();
-        assert_eq!(&*developer.caller.principal, "dev");
-        let refused = developer.require_admin("this").unwrap_err();
-        assert_eq!(refused.to_string(), "this; that needs the role admin, and this token's is developer");
+        assert!(developer.demand::<ChangeTasks>().is_ok());
+        let refused = developer.demand::<ManageQueues>().unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "managing queues needs the role admin or operator, and yours is developer"
+        );
     }
 
     #[test]
@@ -158,5 +138,12 @@ mod tests {
             assert!(ask(Some(bad)).is_err(), "{bad}");
         }
         assert!(ask(None).is_err());
+    }
+
+    #[test]
+    fn a_key_stands_for_its_name_its_tenant_and_its_role() {
+        let developer = ask(Some("Bearer other")).unwrap();
+        assert_eq!((&*developer.caller.principal, developer.tenant()), ("dev", TenantId(7)));
+        assert_eq!((developer.role, developer.agent()), (Role::Developer, None));
     }
 }

@@ -8,8 +8,10 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
-use domain::{TaskId, TaskState, Violation, Violations};
+use domain::{Role, TaskId, TaskState, Violation, Violations};
 use protocol::{FieldError, ProblemCode, ProblemDetails, Unreadable};
+
+use crate::allowed::Right;
 
 /// Seconds after which somebody who met a full queue may try again.
 const RETRY_FULL_SECONDS: u32 = 1;
@@ -31,8 +33,8 @@ pub(crate) enum Problem {
     IdempotencyMismatch,
     #[error("a valid token is required, as `Authorization: Bearer …`")]
     Unauthorized,
-    #[error("{what}; that needs the role admin, and this token's is {role}")]
-    Forbidden { what: &'static str, role: &'static str },
+    #[error("{} needs the role {}, and yours is {role}", .right.what(), .right.roles())]
+    Forbidden { right: Right, role: Role },
     #[error("there is no {what} {name}")]
     NotFound { what: &'static str, name: String },
     #[error("there is no such route")]
@@ -49,6 +51,10 @@ pub(crate) enum Problem {
     NameTaken(String),
     #[error("{0} has this unique key")]
     KeyTaken(TaskId),
+    #[error("an API key is called {0} already")]
+    KeyNameTaken(String),
+    #[error("there are {max} API keys, as many as there may be; remove one first")]
+    TooManyKeys { max: u32 },
     #[error("the body may have at most {bytes_max} bytes")]
     PayloadTooLarge { bytes_max: usize },
     #[error("{0}")]
@@ -87,8 +93,10 @@ impl Problem {
             Self::Forbidden { .. } => ProblemCode::Forbidden,
             Self::NotFound { .. } | Self::NoSuchRoute | Self::NoSuchMethod { .. } => ProblemCode::NotFound,
             Self::StaleLease { .. } => ProblemCode::StaleLease,
-            Self::StateConflict(_) | Self::NotAWorker => ProblemCode::StateConflict,
-            Self::NameTaken(_) | Self::KeyTaken(_) => ProblemCode::UniqueConflict,
+            Self::StateConflict(_) | Self::NotAWorker | Self::TooManyKeys { .. } => {
+                ProblemCode::StateConflict
+            }
+            Self::NameTaken(_) | Self::KeyNameTaken(_) | Self::KeyTaken(_) => ProblemCode::UniqueConflict,
             Self::PayloadTooLarge { .. } => ProblemCode::PayloadTooLarge,
             Self::QueueFull(_) => ProblemCode::QueueFull,
             Self::Overloaded | Self::FateUnknown { .. } => ProblemCode::Overloaded,
@@ -149,6 +157,8 @@ impl Problem {
             | Self::NotAWorker
             | Self::NameTaken(_)
             | Self::KeyTaken(_)
+            | Self::KeyNameTaken(_)
+            | Self::TooManyKeys { .. }
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
             | Self::Overloaded
@@ -189,6 +199,8 @@ impl Problem {
             | Self::NotAWorker
             | Self::NameTaken(_)
             | Self::KeyTaken(_)
+            | Self::KeyNameTaken(_)
+            | Self::TooManyKeys { .. }
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
             | Self::Overloaded

@@ -2,9 +2,9 @@
 
 use protocol::{Items, PruneWorkspaces, PrunedView};
 
+use crate::allowed::{Allowed, DeleteWorkspaces};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
-use crate::principal::Principal;
 use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
@@ -15,11 +15,10 @@ use crate::views;
               (status = 403, description = "`forbidden`: it needs the admin role")))]
 pub(crate) async fn prune_workspaces(
     hive: Hive,
-    principal: Principal,
+    _: Allowed<DeleteWorkspaces>,
     body: Body<Small>,
     _: NoQuery,
 ) -> Answer {
-    principal.require_admin("removing workspaces deletes files on the hive's machine")?;
     let asked = body.read_or_default::<PruneWorkspaces>(&hive)?;
     let items = hive.runtime.prune_workspaces(asked.force).await?.into_iter().map(views::pruned).collect();
     ok(&Items::<PrunedView> { items })

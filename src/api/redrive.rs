@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use protocol::{Items, Redrive, RedrivenItem, TaskView};
 use store::outcome::Redriven;
 
+use crate::allowed::{Allowed, ChangeTasks};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::path;
@@ -20,7 +21,7 @@ use crate::views;
     responses((status = 200, description = "One answer a task, in the order of the request", body = Items<RedrivenItem>)))]
 pub(crate) async fn redrive(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ChangeTasks>,
     http: HttpRequest,
     body: Body<Small>,
     _: NoQuery,

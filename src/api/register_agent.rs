@@ -5,10 +5,11 @@ use domain::{Link, NewAgent};
 use protocol::{AgentAsked, AgentView, LinkAsked, RegisterAgent};
 use store::outcome::Registered;
 
+use crate::allowed::{Allowed, ManageAgents, RunCommands};
 use crate::answer::{self, Answer};
 use crate::body::{Body, Small};
 use crate::idempotency;
-use crate::principal::{Principal, RUNS_COMMANDS};
+use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -27,7 +28,7 @@ const ROUTE: &str = "POST /agents";
         (status = 409, description = "`unique_conflict`: the name is taken")))]
 pub(crate) async fn register_agent(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ManageAgents>,
     http: HttpRequest,
     body: Body<Small>,
     _: NoQuery,
@@ -48,7 +49,7 @@ fn found(hive: &Hive, principal: &Principal, mut asked: AgentAsked) -> Result<Ne
     let link = match std::mem::replace(&mut asked.link, LinkAsked::Worker) {
         LinkAsked::Worker => Link::Worker,
         LinkAsked::Process { preset, edit } => {
-            principal.require_admin(RUNS_COMMANDS)?;
+            principal.demand::<RunCommands>()?;
             Link::Process(Box::new(hive.runtime.resolve_link(preset.as_ref(), *edit)?))
         }
     };

@@ -3,9 +3,10 @@
 use domain::AgentId;
 use protocol::AgentView;
 
+use crate::allowed::{Allowed, ManageAgents};
 use crate::answer::{Answer, ok};
+use crate::patch_agent::demand_kind;
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
@@ -16,10 +17,11 @@ use crate::views;
     responses((status = 200, description = "Its actor was told to begin anew", body = AgentView)))]
 pub(crate) async fn restart_agent(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ManageAgents>,
     id: Named<AgentId>,
     _: NoQuery,
 ) -> Answer {
+    demand_kind(&hive, &principal, &id).await?;
     if !hive.runtime.restart_agent(&principal.caller, id.0).await? {
         return Err(id.not_found());
     }

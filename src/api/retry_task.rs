@@ -3,9 +3,9 @@
 use domain::TaskId;
 use protocol::TaskView;
 
+use crate::allowed::{Allowed, ChangeTasks};
 use crate::answer::{Answer, ok};
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::query::NoQuery;
 use crate::redrive;
 use crate::state::Hive;
@@ -15,6 +15,11 @@ use crate::state::Hive;
     params(("id" = String, Path, description = "The task")),
     responses((status = 200, description = "Queued again", body = TaskView),
               (status = 409, description = "`state_conflict`: it is not failed")))]
-pub(crate) async fn retry_task(hive: Hive, principal: Principal, id: Named<TaskId>, _: NoQuery) -> Answer {
+pub(crate) async fn retry_task(
+    hive: Hive,
+    principal: Allowed<ChangeTasks>,
+    id: Named<TaskId>,
+    _: NoQuery,
+) -> Answer {
     ok(&redrive::one(&hive, &principal, id.0).await?)
 }

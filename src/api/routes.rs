@@ -7,6 +7,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
 use crate::address;
+use crate::allowed::{Right, right_of};
 use crate::correlation;
 use crate::problem::Problem;
 
@@ -16,22 +17,36 @@ pub(crate) struct RouteName(pub(crate) &'static str);
 
 /// Builds from one table: the router, the documented paths, and the list that a test compares with them.
 macro_rules! routes {
-    ($($path:literal allows $allowed:literal { $($method:ident $module:ident :: $handler:ident,)+ })*) => {
+    (
+        $($path:literal allows $allowed:literal { $($method:ident $module:ident :: $handler:ident,)+ })*
+        without a login:
+        $($open:literal allows $opened:literal { $($open_method:ident $open_module:ident :: $opener:ident,)+ })*
+    ) => {
         /// Registers every route.
         pub(crate) fn configure(config: &mut ServiceConfig) {
             $(config.service(
                 resource($path, || Problem::NoSuchMethod { allowed: $allowed })
                     $(.route($method().to(crate::$module::$handler)))+,
             );)*
+            $(config.service(
+                resource($open, || Problem::NoSuchMethod { allowed: $opened })
+                    $(.route($open_method().to(crate::$open_module::$opener)))+,
+            );)*
             config.default_service(web::to(no_such_route));
         }
 
         /// Path and methods of every route.
-        pub(crate) const TABLE: &[(&str, &str)] = &[$(($path, $allowed),)*];
+        pub(crate) const TABLE: &[(&str, &str)] = &[$(($path, $allowed),)* $(($open, $opened),)*];
+
+        /// Method and path of every route that asks for a login, with the right that its endpoint demands. One that
+        /// demands none does not compile.
+        pub(crate) fn rights() -> Vec<(&'static str, &'static str, Right)> {
+            vec![$($((stringify!($method), $path, right_of(crate::$module::$handler)),)+)*]
+        }
 
         /// The paths part of the document.
         #[derive(utoipa::OpenApi)]
-        #[openapi(paths($($(crate::$module::$handler,)+)*))]
+        #[openapi(paths($($(crate::$module::$handler,)+)* $($(crate::$open_module::$opener,)+)*))]
         pub(crate) struct Documented;
     };
 }
@@ -75,6 +90,11 @@ routes! {
     "/api/v2/system" allows "GET, HEAD" { get show_system::show_system, }
     "/api/v2/system/actors" allows "GET, HEAD" { get list_actors::list_actors, }
     "/api/v2/openapi.json" allows "GET, HEAD" { get openapi::show_openapi, }
+    "/api/v2/auth/keys" allows "POST, GET, HEAD" {
+        post create_api_key::create_api_key, get list_api_keys::list_api_keys,
+    }
+    "/api/v2/auth/keys/{id}" allows "DELETE" { delete remove_api_key::remove_api_key, }
+    without a login:
     "/health" allows "GET, HEAD" { get health::show_health, }
     "/health/live" allows "GET, HEAD" { get health::show_live, }
     "/health/ready" allows "GET, HEAD" { get health::show_ready, }
@@ -119,6 +139,14 @@ async fn refuse(http: HttpRequest, problem: Problem) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_lies_outside_of_the_api_answers_without_a_login() {
+        let guarded: Vec<&str> = rights().into_iter().map(|(_, path, _)| path).collect();
+        for (path, _) in TABLE {
+            assert_eq!(path.starts_with("/api/"), guarded.contains(path), "{path}");
+        }
+    }
 
     #[test]
     fn no_route_stands_twice_and_none_ends_with_a_slash() {

@@ -12,7 +12,6 @@ use crate::body::Budget;
 use crate::gate::gate;
 use crate::health::Probe;
 use crate::metrics::Metrics;
-use crate::principal::{ADMIN, Login, Role};
 use crate::routes;
 use crate::state::{ApiState, Shared};
 
@@ -24,17 +23,11 @@ const DISCONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2
 /// # Errors
 /// When the listener cannot be used, or the metrics' names are taken.
 pub fn serve(listener: TcpListener, state: ApiState) -> std::io::Result<Server> {
-    let logins = vec![Login { token_sha256: state.admin_token_sha256, name: ADMIN, role: Role::Admin }];
-    serve_to(listener, state, logins)
-}
-
-/// Serves to those who have one of these tokens.
-fn serve_to(listener: TcpListener, state: ApiState, logins: Vec<Login>) -> std::io::Result<Server> {
     let settings = state.settings;
     let metrics = Metrics::new().map_err(std::io::Error::other)?;
     metrics.register(&state.metrics).map_err(std::io::Error::other)?;
     let budget = Arc::new(Budget::new(settings.bodies_in_flight_bytes_max, metrics.bodies_in_flight.clone()));
-    let shared = Data::new(Shared { state, metrics, budget, probe: Probe::default(), logins });
+    let shared = Data::new(Shared { state, metrics, budget, probe: Probe::default() });
     let server = HttpServer::new(move || {
         App::new().app_data(shared.clone()).wrap(from_fn(gate)).configure(routes::configure)
     })

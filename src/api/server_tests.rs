@@ -1,7 +1,11 @@
 //! The API as a client meets it: a real server on a free port, with a store of its own.
 
+#[path = "server_tests/api_keys.rs"]
+mod api_keys;
 #[path = "server_tests/process_agents.rs"]
 mod process_agents;
+#[path = "server_tests/roles.rs"]
+mod roles;
 #[path = "server_tests/streams.rs"]
 mod streams;
 #[path = "server_tests/submits.rs"]
@@ -12,20 +16,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::Timestamp;
 use links::{LinkSettings, Links};
 use reqwest::{Client, Method, Response};
 use runtime::{Parts, Runtime, RuntimeSettings};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use store::OpenOptions;
+use store::{Clock, OpenOptions};
 use supervision::{Home, Registry};
 
 use super::*;
 use crate::state::{ApiSettings, SystemFacts};
 
 const TOKEN: &str = "secret";
-/// Of somebody who is no admin.
-const DEVELOPER_TOKEN: &str = "other";
 
 struct Hive {
     addr: SocketAddr,
@@ -38,8 +41,13 @@ struct Hive {
 
 impl Hive {
     async fn start(settings: ApiSettings) -> Self {
+        Self::start_at(settings, Clock::starting_from(Timestamp::ZERO)).await
+    }
+
+    /// By a clock that the test may hold.
+    async fn start_at(settings: ApiSettings, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = store::open(&OpenOptions::new(folder.path())).unwrap();
+        let store = store::open_at(&OpenOptions::new(folder.path()), clock).unwrap();
         let (registry, metrics) = (Registry::new(), prometheus::Registry::new());
         // no process is ever started here, so nothing ever guards one
         let (data_dir, guard) = (folder.path().to_owned(), "/nowhere".into());
@@ -75,15 +83,31 @@ impl Hive {
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        let login =
-            |token: &str, name, role| Login { token_sha256: Sha256::digest(token).into(), name, role };
-        let logins = vec![login(TOKEN, ADMIN, Role::Admin), login(DEVELOPER_TOKEN, "dev", Role::Developer)];
-        drive(serve_to(listener, state, logins).unwrap());
+        drive(serve(listener, state).unwrap());
         Self { addr, client: Client::new(), runtime, store, in_flight, _folder: folder }
     }
 
     fn ask(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.client.request(method, format!("http://{}{path}", self.addr)).bearer_auth(TOKEN)
+        self.ask_as(TOKEN, method, path)
+    }
+
+    fn ask_as(&self, token: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.addr)).bearer_auth(token)
+    }
+
+    /// A new API key of this role, called like it.
+    async fn key(&self, role: &str) -> String {
+        self.key_with(json!({"name": role, "role": role})).await
+    }
+
+    async fn key_with(&self, body: Value) -> String {
+        let (status, key) = self.post("/api/v2/auth/keys", body).await;
+        assert_eq!(status, 201, "{key}");
+        key["key"].as_str().unwrap().to_owned()
+    }
+
+    async fn with(&self, token: &str, method: Method, path: &str, body: Value) -> (u16, Value) {
+        read(self.ask_as(token, method, path).json(&body).send().await.unwrap()).await
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {

@@ -3,9 +3,9 @@
 use domain::AgentId;
 use protocol::AgentView;
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
@@ -14,7 +14,12 @@ use crate::views;
 #[utoipa::path(get, path = "/api/v2/agents/{id}", tag = "agents",
     params(("id" = String, Path, description = "The agent")),
     responses((status = 200, description = "As it stands now", body = AgentView)))]
-pub(crate) async fn show_agent(hive: Hive, principal: Principal, id: Named<AgentId>, _: NoQuery) -> Answer {
+pub(crate) async fn show_agent(
+    hive: Hive,
+    principal: Allowed<ReadHive>,
+    id: Named<AgentId>,
+    _: NoQuery,
+) -> Answer {
     hive.runtime.settled().await;
     let found = hive.readers.agent(principal.tenant(), id.0).await?;
     ok(&views::agent(found.ok_or_else(|| id.not_found())?, &hive))

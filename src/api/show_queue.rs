@@ -3,10 +3,10 @@
 use domain::Name;
 use protocol::QueueView;
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
 use crate::list_queues::known;
 use crate::path::Named;
-use crate::principal::Principal;
 use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
@@ -15,7 +15,12 @@ use crate::views;
 #[utoipa::path(get, path = "/api/v2/queues/{name}", tag = "queues",
     params(("name" = String, Path, description = "The queue's name")),
     responses((status = 200, description = "As it stands now", body = QueueView)))]
-pub(crate) async fn show_queue(hive: Hive, principal: Principal, id: Named<Name>, _: NoQuery) -> Answer {
+pub(crate) async fn show_queue(
+    hive: Hive,
+    principal: Allowed<ReadHive>,
+    id: Named<Name>,
+    _: NoQuery,
+) -> Answer {
     let found = known(&hive, principal.tenant()).await?.remove(&id.0);
     let queue = found.ok_or_else(|| id.not_found())?;
     ok(&views::queue(&id.0, queue.is_paused, &queue.figures))

@@ -5,8 +5,8 @@ use feed::figures::RATE_SECONDS;
 use protocol::{AgentCounts, LogView, RatesView, SystemView};
 use runtime::Phase;
 
+use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
-use crate::principal::Principal;
 use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
@@ -14,7 +14,7 @@ use crate::views;
 /// `GET /api/v2/system`
 #[utoipa::path(get, path = "/api/v2/system", tag = "system",
     responses((status = 200, description = "As it stands now", body = SystemView)))]
-pub(crate) async fn show_system(hive: Hive, principal: Principal, _: NoQuery) -> Answer {
+pub(crate) async fn show_system(hive: Hive, principal: Allowed<ReadHive>, _: NoQuery) -> Answer {
     hive.runtime.settled().await;
     let agents = hive.readers.agents(principal.tenant()).await?;
     let (first_seq, last_seq) = hive.readers.log_range().await?;

@@ -14,7 +14,6 @@ use crate::body::Budget;
 use crate::health::Probe;
 use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
-use crate::principal::Login;
 
 /// Everything below that the endpoints use, handed in by the composition root.
 pub struct ApiState {
@@ -105,8 +104,6 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) budget: Arc<Budget>,
     pub(crate) probe: Probe,
-    /// Whose token is whose.
-    pub(crate) logins: Vec<Login>,
 }
 
 /// How an endpoint sees the hive.

@@ -3,10 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse};
 use protocol::{Items, Request, SubmitMany, SubmittedItem, TaskView};
 
+use crate::allowed::{Allowed, ChangeTasks};
 use crate::answer::{self, Answer};
 use crate::body::{Body, Bulk};
 use crate::idempotency;
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -22,7 +22,7 @@ const ROUTE: &str = "POST /tasks/bulk";
         headers(("Idempotent-Replayed", description = "`true` when every accepted task was accepted before")))))]
 pub(crate) async fn submit_many(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ChangeTasks>,
     http: HttpRequest,
     body: Body<Bulk>,
     _: NoQuery,

@@ -4,10 +4,10 @@ use actix_web::HttpRequest;
 use protocol::{SubmitTask, TaskView};
 use store::outcome::Submitted;
 
+use crate::allowed::{Allowed, ChangeTasks};
 use crate::answer::{self, Answer};
 use crate::body::{Body, WithInput};
 use crate::idempotency;
-use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
@@ -28,7 +28,7 @@ const ROUTE: &str = "POST /tasks";
         (status = 429, description = "`queue_full`: as many tasks wait in the queue as may")))]
 pub(crate) async fn submit_task(
     hive: Hive,
-    principal: Principal,
+    principal: Allowed<ChangeTasks>,
     http: HttpRequest,
     body: Body<WithInput>,
     _: NoQuery,

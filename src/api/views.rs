@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Agent, AgentState, Labels, Name, TaskState, TenantId};
+use domain::{Agent, AgentState, ApiKey, Labels, Name, TaskState, TenantId, Timestamp};
 use feed::{AgentFigures, StateCounts};
 use protocol::{
-    AgentView, AssignmentView, AttemptView, EventView, OutputView, ProgressView, PrunedView, QueueView,
-    StateCountsView, TaskView, WorkspaceView,
+    AgentView, ApiKeyView, AssignmentView, AttemptView, EventView, OutputView, ProgressView, PrunedView,
+    QueueView, SecretText, StateCountsView, TaskView, WorkspaceView,
 };
 use runtime::{Pruned, RuntimeHandle, WorkspaceRecord};
 use serde_json::value::RawValue;
@@ -173,6 +173,22 @@ pub(crate) fn agent(agent: Agent, hive: &Hive) -> AgentView {
         success_rate: share(figures.completed, figures.completed.saturating_add(figures.failed)),
         last_activity_at: seen_at.max(figures.last_activity_at),
         created_at: agent.created_at,
+    }
+}
+
+/// An API key, with itself where it was made just now.
+pub(crate) fn api_key(key: ApiKey, secret: Option<SecretText>, now: Timestamp) -> ApiKeyView {
+    ApiKeyView {
+        id: key.id,
+        expired: key.is_expired(now),
+        name: key.name.to_string(),
+        role: key.role.to_string(),
+        agent_id: key.agent,
+        prefix: key.prefix,
+        created_at: key.created_at,
+        created_by: key.created_by,
+        expires_at: key.expires_at,
+        key: secret,
     }
 }
 

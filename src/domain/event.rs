@@ -76,6 +76,10 @@ kinds! {
     QueuePaused = "queue.paused",
     /// A queue hands out tasks again.
     QueueResumed = "queue.resumed",
+    /// An API key was made.
+    AuthKeyCreated = "auth.key_created",
+    /// An API key was removed: it opens nothing any more.
+    AuthKeyRemoved = "auth.key_removed",
     /// The hive started.
     SystemStarted = "system.started",
     /// An actor was restarted by its supervisor.

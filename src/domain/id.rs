@@ -77,6 +77,11 @@ id!(
     AgentId,
     "agent"
 );
+id!(
+    /// An API key: `key_` and 13 letters.
+    ApiKeyId,
+    "key"
+);
 
 /// An interned lane; a small number, given by the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,9 +14,11 @@
 //! Invariant: ids never repeat and never go back (see [`id`]).
 //!
 //! Reading order: [`task`], [`attempt`], [`backoff`], [`timeouts`], [`new_task`], [`unique`], [`lane`], [`agent`],
-//! [`process_link`], [`event`]; then the small ones: [`id`], [`name`], [`time`], [`json`], [`secret`], [`limits`], [`violation`].
+//! [`process_link`], [`event`], [`api_key`]; then the small ones: [`id`], [`name`], [`time`], [`json`], [`secret`],
+//! [`limits`], [`violation`].
 
 pub mod agent;
+pub mod api_key;
 pub mod attempt;
 pub mod backoff;
 pub mod event;
@@ -35,10 +37,11 @@ pub mod unique;
 pub mod violation;
 
 pub use agent::{Agent, AgentPatch, AgentState, Health, Link, NewAgent};
+pub use api_key::{ApiKey, Role};
 pub use attempt::{AttemptError, Outcome, Report, Usage, WorkspaceReport};
 pub use backoff::Backoff;
 pub use event::{Event, EventKind, Move};
-pub use id::{AgentId, IdGenerator, LaneId, TaskId, TenantId};
+pub use id::{AgentId, ApiKeyId, IdGenerator, LaneId, TaskId, TenantId};
 pub use lane::LaneSpec;
 pub use limits::Limits;
 pub use name::Name;

@@ -54,6 +54,10 @@ pub const BULK_BODY_BYTES_MAX: usize = 16 << 20;
 pub const BULK_ITEMS_MAX: usize = 1_000;
 /// Largest piece of output in one call, in bytes.
 pub const OUTPUT_CHUNK_BYTES_MAX: usize = 64 * 1024;
+/// Most API keys of one tenant; each takes a little memory of a running hive.
+pub const API_KEYS_MAX: u32 = 1_000;
+/// Longest time until an API key expires, in seconds (10 years).
+pub const API_KEY_TTL_S_MAX: u64 = 3_653 * 24 * 3_600;
 /// Longest delay of a task, in milliseconds (1 year).
 pub const DELAY_MS_MAX: u64 = 366 * 24 * 3_600 * 1_000;
 /// Longest correlation id, in characters.

@@ -15,11 +15,12 @@
 //!
 //! Reading order: [`request`] (how a body is read), [`problem`] (how a refusal looks), then one module a noun:
 //! [`submit_task`], [`task`], [`attempt`], [`report`], [`lease`], [`agent`], [`process_link`], [`workspace`],
-//! [`output_stream`], [`queue`], [`event`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
+//! [`output_stream`], [`queue`], [`event`], [`api_key`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
 //! [`figures`], [`object`], [`secret_text`], [`text`], [`time`].
 
 pub mod actor;
 pub mod agent;
+pub mod api_key;
 pub mod attempt;
 pub mod event;
 pub mod figures;
@@ -45,6 +46,7 @@ pub mod workspace;
 
 pub use actor::{ActorErrorView, ActorView, ActorsView, ArbiterView, FailureView};
 pub use agent::{AgentAsked, AgentChangeAsked, AgentView, PatchAgent, RegisterAgent};
+pub use api_key::{ApiKeyAsked, ApiKeyView, CreateApiKey, KeyEnd};
 pub use attempt::{AttemptView, OutputView};
 pub use event::EventView;
 pub use figures::{BackoffView, ErrorView, TimeoutsView, UsageView};

@@ -1,9 +1,9 @@
-//! Values that are handed in and never shown: write-only on the wire.
+//! Values that travel once and are never shown again.
 
 use domain::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value of an environment. Requests carry it, answers never do, and debug output shows `***`.
+/// A value of an environment, or an API key in the one answer that hands it out. Debug output shows `***`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretText(Secret);
 
@@ -22,7 +22,7 @@ impl SecretText {
 }
 
 impl Serialize for SecretText {
-    /// For clients, which hand it in; no view has one.
+    /// For clients, which hand it in, and for the answer that hands out a new API key.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.reveal())
     }

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use domain::{TaskId, Timestamp};
+use domain::{AgentId, TaskId, TenantId, Timestamp};
 use parking_lot::RwLock;
+use store::command::Reporter;
 use supervision::ActorRef;
 use tokio::sync::watch;
 
@@ -63,11 +64,22 @@ pub struct Progress {
     pub at: Timestamp,
 }
 
+/// Who holds an attempt, with its signs of life.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// Whose agent it is.
+    pub tenant: TenantId,
+    /// Which agent.
+    pub agent: AgentId,
+    /// Its signs of life.
+    pub pulse: Arc<Pulse>,
+}
+
 #[derive(Debug)]
 struct Running {
     attempt: u32,
     actor: ActorRef<TaskActor>,
-    pulse: Arc<Pulse>,
+    holder: Holder,
     progress: Option<Progress>,
     /// Counts pieces of output; closed when the attempt ends.
     output: watch::Sender<u64>,
@@ -92,9 +104,9 @@ impl Board {
         task: TaskId,
         attempt: u32,
         actor: ActorRef<TaskActor>,
-        pulse: Arc<Pulse>,
+        holder: Holder,
     ) -> Option<ActorRef<TaskActor>> {
-        let entry = Running { attempt, actor, pulse, progress: None, output: watch::Sender::new(0) };
+        let entry = Running { attempt, actor, holder, progress: None, output: watch::Sender::new(0) };
         self.running.write().insert(task, entry).map(|older| older.actor)
     }
 
@@ -120,6 +132,16 @@ impl Board {
         running.get(&task).filter(|there| there.attempt == attempt).map(|there| there.actor.clone())
     }
 
+    /// The actor of an attempt, for somebody who may report about it.
+    #[must_use]
+    pub fn actor_for(&self, task: TaskId, attempt: u32, reporter: Reporter) -> Option<ActorRef<TaskActor>> {
+        let running = self.running.read();
+        let there = running.get(&task).filter(|there| there.attempt == attempt)?;
+        let Holder { tenant, agent, .. } = there.holder;
+        let is_theirs = reporter.tenant == tenant && reporter.agent.is_none_or(|own| own == agent);
+        is_theirs.then(|| there.actor.clone())
+    }
+
     /// The actor of a task's present attempt.
     #[must_use]
     pub fn present_actor(&self, task: TaskId) -> Option<ActorRef<TaskActor>> {
@@ -132,10 +154,10 @@ impl Board {
         let Some(there) = running.get_mut(&task).filter(|there| there.attempt == attempt) else { return };
         match progress {
             Some(progress) => {
-                there.pulse.progressed(now);
+                there.holder.pulse.progressed(now);
                 there.progress = Some(progress);
             }
-            None => there.pulse.saw(now),
+            None => there.holder.pulse.saw(now),
         }
     }
 
@@ -143,7 +165,7 @@ impl Board {
     pub fn progressed(&self, task: TaskId, attempt: u32, now: Timestamp) {
         let running = self.running.read();
         if let Some(there) = running.get(&task).filter(|there| there.attempt == attempt) {
-            there.pulse.progressed(now);
+            there.holder.pulse.progressed(now);
         }
     }
 
@@ -183,13 +205,31 @@ mod tests {
         supervision::ChildSpec::<TaskActor>::new("nobody", || unreachable!()).actor_ref()
     }
 
+    const AGENT: AgentId = AgentId::from_raw(7);
+
+    fn held_by(pulse: &Arc<Pulse>) -> Holder {
+        Holder { tenant: TenantId::DEFAULT, agent: AGENT, pulse: Arc::clone(pulse) }
+    }
+
+    #[test]
+    fn only_its_holder_and_those_who_speak_for_all_of_the_tenant_find_an_attempt() {
+        let (board, task) = (Board::default(), TaskId::from_raw(1));
+        board.begin(task, 2, nobody(), held_by(&Arc::new(Pulse::new(Timestamp::ZERO))));
+        let finds =
+            |attempt, tenant, agent| board.actor_for(task, attempt, Reporter { tenant, agent }).is_some();
+        assert!(finds(2, TenantId::DEFAULT, Some(AGENT)) && finds(2, TenantId::DEFAULT, None));
+        assert!(!finds(2, TenantId::DEFAULT, Some(AgentId::from_raw(8))));
+        assert!(!finds(2, TenantId(2), Some(AGENT)) && !finds(2, TenantId(2), None));
+        assert!(!finds(1, TenantId::DEFAULT, Some(AGENT)));
+    }
+
     #[test]
     fn an_ended_attempt_takes_neither_reports_nor_the_place_of_a_newer_one() {
         let board = Board::default();
         let (task, pulse) = (TaskId::from_raw(1), Arc::new(Pulse::new(Timestamp::ZERO)));
         let now = Timestamp::from_micros(5);
         let half = Progress { fraction: Some(0.5), message: None, at: now };
-        board.begin(task, 2, nobody(), Arc::clone(&pulse));
+        board.begin(task, 2, nobody(), held_by(&pulse));
         board.report(task, 1, Some(half.clone()), now);
         assert_eq!((board.progress(task), pulse.seen_at()), (None, None));
         assert!(board.end(task, 1).is_none(), "an older attempt's end");
@@ -203,7 +243,7 @@ mod tests {
     fn who_follows_output_hears_of_each_piece_and_of_the_end() {
         let (board, task) = (Board::default(), TaskId::from_raw(1));
         assert!(board.follow_output(task).is_none());
-        board.begin(task, 1, nobody(), Arc::new(Pulse::new(Timestamp::ZERO)));
+        board.begin(task, 1, nobody(), held_by(&Arc::new(Pulse::new(Timestamp::ZERO))));
         let follower = board.follow_output(task).unwrap();
         board.output_stored(task, 2);
         assert!(!follower.has_changed().unwrap(), "another attempt's");
@@ -217,8 +257,8 @@ mod tests {
     fn a_newer_attempt_replaces_the_older_and_says_whose_actor_has_to_end() {
         let (board, task) = (Board::default(), TaskId::from_raw(1));
         let pulse = Arc::new(Pulse::new(Timestamp::ZERO));
-        assert!(board.begin(task, 1, nobody(), Arc::clone(&pulse)).is_none());
-        assert!(board.begin(task, 2, nobody(), pulse).is_some());
+        assert!(board.begin(task, 1, nobody(), held_by(&pulse)).is_none());
+        assert!(board.begin(task, 2, nobody(), held_by(&pulse)).is_some());
         assert!(board.has(task, 1) && board.has(task, 2) && !board.has(task, 3));
         assert!(board.actor(task, 1).is_none() && board.actor(task, 2).is_some());
         assert_eq!(board.keep_only(&HashSet::new()).len(), 1);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::TenantId;
+use domain::{AgentId, TenantId};
+use store::command::Reporter;
 
 /// Who asks: whose tenant, which principal, which request. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -11,6 +12,8 @@ pub struct Caller {
     pub tenant: TenantId,
     /// Who it is, for `created_by`.
     pub principal: Arc<str>,
+    /// Which agent it is, where it is one and no more than that.
+    pub agent: Option<AgentId>,
     /// What ties log lines and events of the request together.
     pub correlation_id: Arc<str>,
 }
@@ -19,6 +22,13 @@ impl Caller {
     /// The hive itself, for what its janitors do.
     #[must_use]
     pub fn hive() -> Self {
-        Self { tenant: TenantId::DEFAULT, principal: Arc::from("hive"), correlation_id: Arc::from("hive") }
+        let (principal, correlation_id) = (Arc::from("hive"), Arc::from("hive"));
+        Self { tenant: TenantId::DEFAULT, principal, agent: None, correlation_id }
+    }
+
+    /// Whose attempts it may report about.
+    #[must_use]
+    pub const fn reporter(&self) -> Reporter {
+        Reporter { tenant: self.tenant, agent: self.agent }
     }
 }

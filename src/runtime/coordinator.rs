@@ -6,7 +6,8 @@
 //! Invariant: it decides, the writer commits, and only then anybody acts. It never waits for the store inside a
 //! handler: answers go from the writer's thread to whoever asked.
 //!
-//! Messages: [`SubmitTask`], [`SubmitMany`], [`Apply`], [`Offer`], [`RefreshAgent`], [`RefreshQueues`], [`RestartAgent`],
+//! Messages: [`SubmitTask`], [`SubmitMany`], [`Apply`], [`ChangeKeys`](change_keys::ChangeKeys), [`Offer`],
+//! [`RefreshAgent`], [`RefreshQueues`], [`RestartAgent`],
 //! [`AgentGivenUp`], [`Advance`]. Told
 //! upward: nothing; what happened is in the events.
 
@@ -14,6 +15,7 @@ pub(crate) mod advance;
 pub(crate) mod agent_given_up;
 pub(crate) mod apply;
 pub(crate) mod books;
+pub(crate) mod change_keys;
 pub(crate) mod dispatch;
 pub(crate) mod offer;
 pub(crate) mod recover;

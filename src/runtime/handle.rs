@@ -1,5 +1,6 @@
 //! The runtime as the layers above see it: one method a command, outcomes in domain terms, never a mailbox.
 
+pub mod keys;
 mod links;
 
 use std::sync::Arc;
@@ -94,9 +95,15 @@ impl RuntimeHandle {
         attempt: u32,
         report: Report,
     ) -> Result<Finished, Error> {
-        let correlation_id = Arc::clone(&caller.correlation_id);
-        let command =
-            FinishAttempt { task, attempt, report, workspace: None, chance: chance(), correlation_id };
+        let command = FinishAttempt {
+            task,
+            attempt,
+            report,
+            workspace: None,
+            chance: chance(),
+            correlation_id: Arc::clone(&caller.correlation_id),
+            reporter: Some(caller.reporter()),
+        };
         self.apply(command).await
     }
 
@@ -106,7 +113,7 @@ impl RuntimeHandle {
     /// See [`Error`].
     pub async fn heartbeat(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         task: TaskId,
         attempt: u32,
         progress: ProgressReport,
@@ -115,8 +122,10 @@ impl RuntimeHandle {
         let is_said = progress.fraction.is_some() || progress.message.is_some();
         let said =
             is_said.then_some(Progress { fraction: progress.fraction, message: progress.message, at: now });
-        self.shared.board.report(task, attempt, said, now);
-        if let Some(actor) = self.shared.board.actor(task, attempt) {
+        let reporter = caller.reporter();
+        // Whoever is not the holder goes on to the store, which tells it so.
+        if let Some(actor) = self.shared.board.actor_for(task, attempt, reporter) {
+            self.shared.board.report(task, attempt, said, now);
             let (reply, answer) = oneshot::channel();
             match actor.tell(Beat { reply }) {
                 Ok(()) => return within(ANSWER_WITHIN, answer).await,
@@ -125,7 +134,7 @@ impl RuntimeHandle {
                 Err(_) => {}
             }
         }
-        let renewed = self.apply(RenewLease { task, attempt }).await?;
+        let renewed = self.apply(RenewLease { task, attempt, reporter: Some(reporter) }).await?;
         let word = if matches!(renewed, Renewed::Until { .. }) { "renewed" } else { "stale" };
         self.shared.metrics.heartbeats.with_label_values(&[word]).inc();
         Ok(renewed)
@@ -137,14 +146,18 @@ impl RuntimeHandle {
     /// See [`Error`].
     pub async fn append_output(
         &self,
-        _caller: &Caller,
+        caller: &Caller,
         task: TaskId,
         attempt: u32,
         text: Arc<str>,
     ) -> Result<Appended, Error> {
-        self.shared.board.progressed(task, attempt, self.shared.clock.now());
+        let reporter = caller.reporter();
+        if self.shared.board.actor_for(task, attempt, reporter).is_some() {
+            self.shared.board.progressed(task, attempt, self.shared.clock.now());
+        }
         let bytes_max = self.shared.settings.limits.output_bytes_max;
-        let command = AppendOutput { task, attempt, text, bytes_max, follows_cut: false, after_bytes: None };
+        let (follows_cut, after_bytes, reporter) = (false, None, Some(reporter));
+        let command = AppendOutput { task, attempt, text, bytes_max, follows_cut, after_bytes, reporter };
         let appended = self.apply(command).await?;
         if matches!(appended, Appended::Done { .. }) {
             self.shared.board.output_stored(task, attempt);
@@ -268,7 +281,8 @@ impl RuntimeHandle {
         Ok(changed)
     }
 
-    /// Asks for assignments; `None` when there is no such agent. Dropping the future or the grant hands back what was
+    /// Asks for assignments; `None` when there is no such agent, or the caller is
+    /// another one. Dropping the future or the grant hands back what was
     /// claimed for it.
     ///
     /// # Errors
@@ -280,6 +294,9 @@ impl RuntimeHandle {
         call: LeaseCall,
     ) -> Result<Option<LeaseGrant>, Error> {
         self.refuse_unless_serving()?;
+        if caller.agent.is_some_and(|own| own != agent) {
+            return Ok(None);
+        }
         let Some(seat) = self.seat(caller, agent).await? else { return Ok(None) };
         let patience = call.wait + LEASE_SLACK;
         let (reply, answer) = oneshot::channel();

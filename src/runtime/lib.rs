@@ -17,7 +17,7 @@
 //! What the actors believe can only cost time, never a task.
 //!
 //! Reading order: [`handle`], [`coordinator`], [`agent`], [`task`], [`feed_actor`], [`janitor`], [`tree`]; then
-//! [`shared`] with [`inbox`], [`board`] and [`directory`].
+//! [`shared`] with [`inbox`], [`board`], [`directory`] and [`key_ring`].
 
 pub mod agent;
 pub mod board;
@@ -30,6 +30,7 @@ pub mod feed_actor;
 pub mod handle;
 pub mod inbox;
 pub mod janitor;
+pub mod key_ring;
 pub mod metrics;
 pub mod settings;
 pub mod shared;
@@ -40,7 +41,9 @@ pub use agent::{LeaseCall, LeaseGrant};
 pub use board::Progress;
 pub use caller::Caller;
 pub use error::Error;
+pub use handle::keys::NewApiKey;
 pub use handle::{ProgressReport, RuntimeHandle};
+pub use key_ring::HeldKey;
 pub use links::{Links, Presets, Pruned, WorkspaceRecord};
 pub use settings::RuntimeSettings;
 pub use shared::Phase;

@@ -14,6 +14,7 @@ use supervision::SupervisorRef;
 use crate::board::Board;
 use crate::directory::Directory;
 use crate::inbox::Inbox;
+use crate::key_ring::KeyRing;
 use crate::metrics::Metrics;
 use crate::settings::RuntimeSettings;
 use crate::task::ProcessCount;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub directory: Directory,
     /// Running attempts.
     pub board: Board,
+    /// API keys.
+    pub key_ring: KeyRing,
     /// Commits on their way to the feed.
     pub feed_inbox: Inbox,
     /// Commits and claims on their way to the coordinator.
@@ -72,6 +75,11 @@ impl Shared {
     /// A new agent's id.
     pub fn next_agent_id(&self) -> domain::AgentId {
         domain::AgentId::from_raw(self.ids.lock().next_raw(self.clock.now()))
+    }
+
+    /// A new API key's id.
+    pub fn next_api_key_id(&self) -> domain::ApiKeyId {
+        domain::ApiKeyId::from_raw(self.ids.lock().next_raw(self.clock.now()))
     }
 
     /// Where the hive is.

@@ -168,7 +168,7 @@ impl Handle<Beat> for TaskActor {
             }));
             return Reply::Now(());
         }
-        let command = RenewLease { task: self.lease.task, attempt: self.lease.attempt };
+        let command = RenewLease { task: self.lease.task, attempt: self.lease.attempt, reporter: None };
         cx.spawn(apply(self.coordinator.clone(), command), move |task, renewed, cx| {
             task.renewed(now, &renewed);
             if matches!(renewed, Ok(Renewed::Stale | Renewed::NotFound)) {

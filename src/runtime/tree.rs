@@ -32,6 +32,7 @@ use crate::feed_actor::{FeedActor, Fold};
 use crate::handle::RuntimeHandle;
 use crate::inbox::{Inbox, News};
 use crate::janitor::{AgentSweeper, CheckpointSaver, Duty, RestartRecorder, Sweeper};
+use crate::key_ring::KeyRing;
 use crate::metrics::Metrics;
 use crate::settings::RuntimeSettings;
 use crate::shared::{Phase, Shared, SharedRef, chance};
@@ -87,6 +88,8 @@ impl Runtime {
     pub async fn start(parts: Parts<'_>) -> Result<Self, StartError> {
         let feed = FeedHandle::default();
         feed.rebuild(&parts.store.readers).await?;
+        let key_ring = KeyRing::default();
+        parts.store.readers.all_api_keys().await?.iter().for_each(|key| key_ring.put(key));
         let agents = dynamic("agents");
         let tasks = dynamic("tasks");
         let shared = Arc::new(Shared {
@@ -97,6 +100,7 @@ impl Runtime {
             settings: parts.settings.clone(),
             directory: Directory::default(),
             board: Board::default(),
+            key_ring,
             feed_inbox: Inbox::default(),
             coordinator_inbox: Inbox::default(),
             agents: agents.supervisor_ref(),
@@ -171,6 +175,9 @@ pub enum StartError {
     /// The projection cannot be built.
     #[error("cannot read the log of events")]
     Feed(#[from] feed::RebuildError),
+    /// The API keys cannot be read.
+    #[error("cannot read the API keys")]
+    Keys(#[from] store::ReadError),
     /// The tree cannot be started.
     #[error("cannot start the supervision tree")]
     Tree(#[from] supervision::StartError),

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use domain::{
-    AcceptedTask, Agent, AgentId, AgentPatch, EventKind, Health, Labels, LaneId, Link, Name, NewAgent,
-    Report, TaskId, TenantId, Timestamp, WorkspaceReport,
+    AcceptedTask, Agent, AgentId, AgentPatch, ApiKey, ApiKeyId, EventKind, Health, Labels, LaneId, Link,
+    Name, NewAgent, Report, TaskId, TenantId, Timestamp, WorkspaceReport,
 };
 
 use crate::outcome::{
-    AgentChange, Appended, Canceled, ClaimedTask, Finished, Graced, Patched, QueueChanged, Redriven,
-    Registered, Renewed, Submitted, Swept,
+    AgentChange, ApiKeyCreated, ApiKeyRemoved, Appended, Canceled, ClaimedTask, Finished, Graced, Patched,
+    QueueChanged, Redriven, Registered, Renewed, Submitted, Swept,
 };
 
 /// Everything the writer can do.
@@ -40,6 +40,10 @@ pub enum Command {
     RegisterAgent(Box<RegisterAgent>),
     /// See [`ChangeAgent`].
     ChangeAgent(Box<ChangeAgent>),
+    /// See [`CreateApiKey`].
+    CreateApiKey(Box<CreateApiKey>),
+    /// See [`RemoveApiKey`].
+    RemoveApiKey(RemoveApiKey),
     /// See [`PauseQueue`].
     PauseQueue(PauseQueue),
     /// See [`Sweep`].
@@ -68,6 +72,8 @@ impl Command {
             Self::AppendOutput(_) => "append_output",
             Self::RegisterAgent(_) => "register_agent",
             Self::ChangeAgent(_) => "change_agent",
+            Self::CreateApiKey(_) => "create_api_key",
+            Self::RemoveApiKey(_) => "remove_api_key",
             Self::PauseQueue(_) => "pause_queue",
             Self::Sweep(_) => "sweep",
             Self::GraceLeases(_) => "grace_leases",
@@ -100,6 +106,8 @@ impl Command {
             | Self::CancelTask(_)
             | Self::RedriveTask(_)
             | Self::PatchTask(_)
+            | Self::CreateApiKey(_)
+            | Self::RemoveApiKey(_)
             | Self::PauseQueue(_)
             | Self::Sweep(_)
             | Self::GraceLeases(_)
@@ -171,6 +179,8 @@ writes! {
     AppendOutput -> Appended(Appended);
     RegisterAgent -> Registered(Registered), boxed;
     ChangeAgent -> AgentChange(AgentChange), boxed;
+    CreateApiKey -> ApiKeyCreated(ApiKeyCreated), boxed;
+    RemoveApiKey -> ApiKeyRemoved(ApiKeyRemoved);
     PauseQueue -> QueueChanged(QueueChanged);
     Sweep -> Swept(Swept);
     GraceLeases -> Graced(Graced);
@@ -226,6 +236,15 @@ pub struct ClaimTasks {
     pub lease_ttl_ms: u64,
 }
 
+/// Who reports about an attempt. An attempt of another tenant, or never held by this agent, is one that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reporter {
+    /// Whose attempts it may report about.
+    pub tenant: TenantId,
+    /// The one agent whose attempts it may report about; `None` for those of all.
+    pub agent: Option<AgentId>,
+}
+
 /// Ends an attempt. Guard: the task works and `attempt` is its present one.
 #[derive(Debug, Clone)]
 pub struct FinishAttempt {
@@ -241,6 +260,8 @@ pub struct FinishAttempt {
     pub chance: f64,
     /// The request that reports it.
     pub correlation_id: Arc<str>,
+    /// Who says so; `None` for the hive itself, which reports only what it runs.
+    pub reporter: Option<Reporter>,
 }
 
 /// Renews a lease by its own time to live, never beyond the attempt's deadline. Guard as [`FinishAttempt`].
@@ -250,6 +271,8 @@ pub struct RenewLease {
     pub task: TaskId,
     /// Which attempt; the fencing number.
     pub attempt: u32,
+    /// Who says so; `None` for the hive itself, which reports only what it runs.
+    pub reporter: Option<Reporter>,
 }
 
 /// Cancels a waiting task, or asks the holder of a working one to end within `grace_ms`.
@@ -310,6 +333,8 @@ pub struct AppendOutput {
     /// How much output of the attempt its only sender knows to be stored, in bytes. Where more is stored, this piece was
     /// stored before, and nothing is written.
     pub after_bytes: Option<u64>,
+    /// Who says so; `None` for the hive itself, which reports only what it runs.
+    pub reporter: Option<Reporter>,
 }
 
 /// Registers an agent. Guard: its name is free within its tenant.
@@ -352,6 +377,28 @@ pub enum AgentEdit {
     Observe(Health),
     /// It goes. Its working attempts keep their leases until they end or expire.
     Remove,
+}
+
+/// Makes an API key. Guard: its name is free within its tenant, which has room for one more, and its agent is there.
+#[derive(Debug, Clone)]
+pub struct CreateApiKey {
+    /// The key; `created_at` is set by the writer.
+    pub key: ApiKey,
+    /// Guards against a second key by the same request.
+    pub guard: Option<IdempotencyKey>,
+    /// The request that asks.
+    pub correlation_id: Arc<str>,
+}
+
+/// Removes an API key.
+#[derive(Debug, Clone)]
+pub struct RemoveApiKey {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which key.
+    pub id: ApiKeyId,
+    /// The request that asks.
+    pub correlation_id: Arc<str>,
 }
 
 /// Pauses or resumes a queue; survives restarts.
@@ -435,7 +482,16 @@ mod tests {
     fn finish(report: Report, diff: Option<String>) -> Command {
         let workspace = diff.map(|diff| WorkspaceReport { diff: Some(diff), ..WorkspaceReport::default() });
         let task = TaskId::from_raw(1);
-        FinishAttempt { task, attempt: 1, report, workspace, chance: 0.0, correlation_id: "r".into() }.into()
+        FinishAttempt {
+            task,
+            attempt: 1,
+            report,
+            workspace,
+            chance: 0.0,
+            correlation_id: "r".into(),
+            reporter: None,
+        }
+        .into()
     }
 
     #[test]

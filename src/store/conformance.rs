@@ -2,6 +2,7 @@
 //! fresh store. A database joins by a rig and one line per `conformance!` below.
 
 mod agents;
+mod api_keys;
 mod batches;
 mod canceling;
 mod claiming;
@@ -19,6 +20,7 @@ mod patching;
 mod plans;
 mod random;
 mod reading;
+mod reporting;
 mod retention;
 mod sqlite_rig;
 mod submitting;
@@ -176,6 +178,22 @@ on_every_database! {
         another_tenants_agent_is_not_found,
         a_queue_is_paused_and_resumed_once,
         a_pinned_task_needs_its_agent_to_stay,
+    }
+    api_keys {
+        a_key_is_kept_as_it_was_made_and_told_of_without_its_hash,
+        one_key_a_name,
+        a_key_for_an_agent_needs_that_agent,
+        a_tenant_has_no_more_keys_than_it_may,
+        a_removed_key_is_gone_and_its_name_is_free,
+        another_tenants_key_is_not_found,
+        the_same_request_makes_one_key,
+        a_command_that_comes_again_is_answered_as_the_first_time,
+        the_id_of_a_removed_key_does_not_come_again,
+    }
+    reporting {
+        only_the_holder_of_an_attempt_reports_about_it,
+        who_held_an_attempt_is_told_that_it_is_over_and_who_never_did_is_not,
+        another_tenants_attempt_is_one_that_does_not_exist,
     }
     keys {
         the_same_request_gets_the_same_task,

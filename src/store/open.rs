@@ -166,5 +166,5 @@ statement! {
     /// The database's name and its highest id, also of what was removed.
     LoadName {} -> (Text, BigInt) =
     "SELECT epoch, max(ids_floor, coalesce((SELECT max(id) FROM tasks), 0), \
-     coalesce((SELECT max(id) FROM agents), 0)) FROM hive WHERE id = 1"
+     coalesce((SELECT max(id) FROM agents), 0), coalesce((SELECT max(id) FROM api_keys), 0)) FROM hive WHERE id = 1"
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Agent, AgentId, Labels, Name, TaskId, TaskState, Timeouts, Timestamp};
+use domain::{Agent, AgentId, ApiKey, Labels, Name, TaskId, TaskState, Timeouts, Timestamp};
 
 use crate::record::TaskRecord;
 
@@ -31,6 +31,10 @@ pub enum Outcome {
     Registered(Registered),
     /// Of `ChangeAgent`.
     AgentChange(AgentChange),
+    /// Of `CreateApiKey`.
+    ApiKeyCreated(ApiKeyCreated),
+    /// Of `RemoveApiKey`.
+    ApiKeyRemoved(ApiKeyRemoved),
     /// Of `PauseQueue`.
     QueueChanged(QueueChanged),
     /// Of `Sweep`.
@@ -207,6 +211,32 @@ pub enum AgentChange {
     /// Something else changed it since it was seen; nothing is written.
     Superseded,
     /// There is no such agent.
+    NotFound,
+}
+
+/// Answer to the making of an API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiKeyCreated {
+    /// It is stored.
+    Accepted(Box<ApiKey>),
+    /// The same request made a key before; this is it. Whoever asks now cannot have its secret.
+    Replayed(Box<ApiKey>),
+    /// The same idempotency key was used with another body.
+    KeyMismatch,
+    /// The name is taken.
+    NameTaken,
+    /// The agent does not exist.
+    UnknownAgent,
+    /// The tenant has as many keys as it may have.
+    TooMany,
+}
+
+/// Answer to the removal of an API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiKeyRemoved {
+    /// As it stood last.
+    Done(Box<ApiKey>),
+    /// There is no such key.
     NotFound,
 }
 

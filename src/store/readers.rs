@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{Agent, AgentId, Event, LaneId, LaneSpec, TaskId, TaskState, TenantId, Timestamp};
+use domain::{Agent, AgentId, ApiKey, Event, LaneId, LaneSpec, TaskId, TaskState, TenantId, Timestamp};
 
 use crate::clock::Clock;
 use crate::command::Chore;
@@ -159,6 +159,22 @@ impl Readers {
     /// See [`Readers`].
     pub async fn all_agents(&self) -> Result<Vec<Agent>, ReadError> {
         self.0.ask("all_agents", |session| agents::agents(session, None)).await
+    }
+
+    /// A tenant's API keys, oldest first.
+    ///
+    /// # Errors
+    /// See [`Readers`].
+    pub async fn api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, ReadError> {
+        self.0.ask("api_keys", move |session| agents::api_keys(session, Some(tenant))).await
+    }
+
+    /// Everybody's API keys, oldest first.
+    ///
+    /// # Errors
+    /// See [`Readers`].
+    pub async fn all_api_keys(&self) -> Result<Vec<ApiKey>, ReadError> {
+        self.0.ask("all_api_keys", |session| agents::api_keys(session, None)).await
     }
 
     /// What is stored of a tenant's queues, by name.

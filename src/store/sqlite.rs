@@ -1,11 +1,12 @@
 //! SQLite: the tables, the statements, and the writer and the queries made of them.
 //!
 //! Reading order: `schema` and the rows (`task_row`, `spec_row`, `attempt_row`, `event_row`, `agent_row` with
-//! `link_columns`, `lanes`);
+//! `link_columns`, `api_key_row`, `lanes`);
 //! `batch` (one open transaction), `moves` (beginning and ending an attempt), `commands` (one file each);
 //! `batch_writer` (transactions and their errors); `records` and `queries` for readers.
 
 pub(crate) mod agent_row;
+pub(crate) mod api_key_row;
 pub(crate) mod attempt_row;
 pub(crate) mod batch;
 pub(crate) mod batch_writer;

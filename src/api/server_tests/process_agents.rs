@@ -7,13 +7,6 @@ use super::*;
 const SECRET: &str = "hunter2-swordfish";
 
 impl Hive {
-    /// Asks as somebody who is no admin.
-    async fn as_developer(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
-        let url = format!("http://{}{path}", self.addr);
-        let request = self.client.request(method, url).bearer_auth(DEVELOPER_TOKEN).json(body);
-        read(request.send().await.unwrap()).await
-    }
-
     async fn patch(&self, path: &str, body: Value) -> (u16, Value) {
         read(self.ask(Method::PATCH, path).json(&body).send().await.unwrap()).await
     }
@@ -40,33 +33,45 @@ fn fields(problem: &Value) -> Vec<&str> {
 }
 
 #[actix_web::test]
-async fn only_an_admin_makes_or_changes_a_process_agent_or_removes_workspaces() {
+async fn only_an_admin_makes_or_steers_a_process_agent_or_removes_workspaces() {
     let hive = Hive::start(ApiSettings::default()).await;
+    let operator = hive.key("operator").await;
     let (status, agent) = hive.agent_with("cat", cat()).await;
     assert_eq!(status, 201, "{agent}");
     let path = format!("/api/v2/agents/{}", agent["id"].as_str().unwrap());
+    let under = |verb: &str| format!("{path}/{verb}");
     let refused = [
-        (Method::POST, "/api/v2/agents", json!({"name": "mine", "link": cat()})),
-        (Method::PATCH, path.as_str(), json!({"link": {"timeout_ms": 5}})),
-        (Method::PATCH, path.as_str(), json!({"labels": {"a": "b"}})),
-        (Method::POST, "/api/v2/workspaces/prune", json!({})),
+        (Method::POST, "/api/v2/agents".to_owned(), json!({"name": "mine", "link": cat()})),
+        (Method::PATCH, path.clone(), json!({"link": {"timeout_ms": 5}})),
+        (Method::PATCH, path.clone(), json!({"labels": {"a": "b"}})),
+        (Method::POST, under("drain"), json!({})),
+        (Method::POST, under("resume"), json!({})),
+        (Method::POST, under("restart"), json!({})),
+        (Method::DELETE, path.clone(), json!({})),
+        (Method::POST, "/api/v2/workspaces/prune".to_owned(), json!({})),
     ];
     for (method, path, body) in refused {
-        let (status, problem) = hive.as_developer(method, path, &body).await;
-        assert_eq!((status, &problem["code"]), (403, &json!("forbidden")), "{path} {body}: {problem}");
+        let (status, problem) = hive.with(&operator, method, &path, body).await;
+        assert_eq!((status, &problem["code"]), (403, &json!("forbidden")), "{path}: {problem}");
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("role admin") && detail.contains("developer"), "{detail}");
+        assert!(detail.contains("the role admin") && detail.contains("yours is operator"), "{detail}");
     }
     let (_, agents) = hive.get("/api/v2/agents").await;
     assert_eq!(agents["items"], json!([agent]), "nothing was made and nothing changed");
+    let worker = hive.worker("worker", 1).await;
+    let worker = format!("/api/v2/agents/{worker}");
     let allowed = [
-        (Method::POST, "/api/v2/agents", json!({"name": "worker"}), 201),
-        (Method::GET, path.as_str(), json!({}), 200),
-        (Method::GET, "/api/v2/workspaces", json!({}), 200),
-        (Method::DELETE, path.as_str(), json!({}), 204),
+        (Method::POST, "/api/v2/agents".to_owned(), json!({"name": "own"}), 201),
+        (Method::PATCH, worker.clone(), json!({"capacity": 2}), 200),
+        (Method::POST, format!("{worker}/drain"), json!({}), 200),
+        (Method::POST, format!("{worker}/resume"), json!({}), 200),
+        (Method::POST, format!("{worker}/restart"), json!({}), 200),
+        (Method::DELETE, worker, json!({}), 204),
+        (Method::GET, path.clone(), json!({}), 200),
+        (Method::GET, "/api/v2/workspaces".to_owned(), json!({}), 200),
     ];
     for (method, path, body, expected) in allowed {
-        let (status, answer) = hive.as_developer(method, path, &body).await;
+        let (status, answer) = hive.with(&operator, method, &path, body).await;
         assert_eq!(status, expected, "{path}: {answer}");
     }
 }

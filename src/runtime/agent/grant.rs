@@ -96,6 +96,7 @@ impl Drop for LeaseGrant {
                 workspace: None,
                 chance: chance(),
                 correlation_id: Arc::clone(&claimed.correlation_id),
+                reporter: None,
             };
             let (reply, _) = oneshot::channel();
             // Where the coordinator takes nothing, the lease expires instead.

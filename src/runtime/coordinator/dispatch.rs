@@ -8,6 +8,7 @@ use supervision::{ActorRef, ChildSpec, Context, Restart};
 use super::advance::end_actor;
 use super::{Coordinator, push_news};
 use crate::agent::{self, LeaseGrant};
+use crate::board::Holder;
 use crate::inbox::{ClaimsBack, News};
 use crate::shared::Phase;
 use crate::task::{Launched, TaskActor, TaskLease};
@@ -83,8 +84,9 @@ impl Coordinator {
         .restart(Restart::Transient);
         match self.shared.tasks.start_child(spec) {
             Ok(actor) => {
-                let pulse = Arc::clone(&seat.pulse);
-                if let Some(older) = self.shared.board.begin(lease.task, lease.attempt, actor, pulse) {
+                let (tenant, pulse) = (seat.agent.tenant, Arc::clone(&seat.pulse));
+                let holder = Holder { tenant, agent: lease.agent, pulse };
+                if let Some(older) = self.shared.board.begin(lease.task, lease.attempt, actor, holder) {
                     end_actor(&older);
                 }
             }

@@ -125,7 +125,9 @@ impl Handle<Launch> for TaskActor {
                     let bytes_max = told.shared.settings.limits.output_bytes_max;
                     let (text, follows_cut, after_bytes) =
                         (piece.text, piece.follows_cut, Some(stored_bytes));
-                    let piece = AppendOutput { task, attempt, text, bytes_max, follows_cut, after_bytes };
+                    let reporter = None;
+                    let piece =
+                        AppendOutput { task, attempt, text, bytes_max, follows_cut, after_bytes, reporter };
                     stored_bytes = told.store(piece).await?.unwrap_or(stored_bytes);
                 }
                 Some(ended.await.unwrap_or_else(|_| lost()))
@@ -155,7 +157,7 @@ impl Handle<RenewalDue> for TaskActor {
         }
         let now = self.shared.clock.now();
         self.shared.board.report(self.lease.task, self.lease.attempt, None, now);
-        let command = RenewLease { task: self.lease.task, attempt: self.lease.attempt };
+        let command = RenewLease { task: self.lease.task, attempt: self.lease.attempt, reporter: None };
         cx.spawn(apply(self.coordinator.clone(), command), move |task, renewed, cx| {
             task.renewed(now, &renewed);
             match renewed {
@@ -203,6 +205,7 @@ impl TaskActor {
             workspace: ended.workspace,
             chance: chance(),
             correlation_id: Arc::clone(&self.correlation_id),
+            reporter: None,
         };
         let told = Told { shared: self.shared.clone(), coordinator: self.coordinator.clone() };
         cx.spawn(async move { told.finish(command).await }, |_, (), cx| cx.stop());

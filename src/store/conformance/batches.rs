@@ -40,6 +40,7 @@ pub(super) fn two_commands_for_one_task_in_one_batch_see_each_other<R: Rig>() {
         workspace: None,
         chance: 0.0,
         correlation_id: correlation_id.clone(),
+        reporter: None,
     };
     let patch = PatchTask {
         tenant: ME,
@@ -118,6 +119,7 @@ pub(super) fn a_batch_that_comes_again_changes_nothing<R: Rig>() {
         workspace: None,
         chance: 0.0,
         correlation_id: "r".into(),
+        reporter: None,
     };
     let batch: Vec<Command> = vec![
         world.submit_command("t", |_| {}).into(),

@@ -58,7 +58,7 @@ pub(super) fn a_holder_that_does_not_end_is_reaped<R: Rig>() {
     let claimed = world.working("ada");
     world.apply(cancel(claimed.task));
     world.wait_ms(4_000);
-    world.apply(crate::command::RenewLease { task: claimed.task, attempt: 1 });
+    world.apply(crate::command::RenewLease { task: claimed.task, attempt: 1, reporter: None });
     world.wait_ms(1_000);
     assert_eq!(world.sweep(Chore::ReapLeases).count, 1, "heartbeats do not prolong the grace");
     let record = world.task(claimed.task);

@@ -11,7 +11,7 @@ pub(super) fn a_renewal_counts_from_now_and_stops_at_the_cap<R: Rig>() {
     let mut world = World::<R>::new();
     let claimed = world.working_with("ada", |task| task.timeouts.start_to_close_ms = Some(40_000));
     world.wait_ms(5_000);
-    let renew = RenewLease { task: claimed.task, attempt: 1 };
+    let renew = RenewLease { task: claimed.task, attempt: 1, reporter: None };
     let told = world.told(|world| {
         let lease_expires_at = world.now().plus_ms(LEASE_MS);
         assert_eq!(world.apply(renew), Renewed::Until { lease_expires_at, is_cancel_requested: false });
@@ -26,10 +26,10 @@ pub(super) fn a_renewal_counts_from_now_and_stops_at_the_cap<R: Rig>() {
 pub(super) fn a_renewal_by_a_stale_attempt_is_refused<R: Rig>() {
     let mut world = World::<R>::new();
     let claimed = world.working("ada");
-    assert_eq!(world.apply(RenewLease { task: claimed.task, attempt: 2 }), Renewed::Stale);
+    assert_eq!(world.apply(RenewLease { task: claimed.task, attempt: 2, reporter: None }), Renewed::Stale);
     world.finish(claimed.task, 1, success());
-    assert_eq!(world.apply(RenewLease { task: claimed.task, attempt: 1 }), Renewed::Stale);
-    let nobody = RenewLease { task: TaskId::from_raw(4_711), attempt: 1 };
+    assert_eq!(world.apply(RenewLease { task: claimed.task, attempt: 1, reporter: None }), Renewed::Stale);
+    let nobody = RenewLease { task: TaskId::from_raw(4_711), attempt: 1, reporter: None };
     assert_eq!(world.apply(nobody), Renewed::NotFound);
 }
 
@@ -104,7 +104,7 @@ pub(super) fn leases_get_grace_after_a_start<R: Rig>() {
     let mut world = World::<R>::new();
     let (one, two) = (world.working("ada"), world.working("bob"));
     world.wait_ms(LEASE_MS - 1_000);
-    world.apply(RenewLease { task: two.task, attempt: 1 });
+    world.apply(RenewLease { task: two.task, attempt: 1, reporter: None });
     world.rig.reopen();
     world.wait_ms(5_000);
     assert_eq!(world.apply(GraceLeases { ttl_ms: 10_000 }), Graced { count: 1 });
@@ -119,7 +119,7 @@ pub(super) fn a_renewal_does_not_take_grace_back<R: Rig>() {
     let claimed = world.working_with("ada", |task| task.timeouts.heartbeat_ms = Some(1_000));
     world.apply(GraceLeases { ttl_ms: 60_000 });
     let lease_expires_at = world.now().plus_ms(60_000);
-    let renewed = world.apply(RenewLease { task: claimed.task, attempt: 1 });
+    let renewed = world.apply(RenewLease { task: claimed.task, attempt: 1, reporter: None });
     assert_eq!(renewed, Renewed::Until { lease_expires_at, is_cancel_requested: false });
 }
 

@@ -100,7 +100,11 @@ pub(super) fn every_kind_of_event_is_small_json<R: Rig>() {
     for kind in EventKind::ALL {
         let is_elsewhere = matches!(
             kind,
-            EventKind::AgentUpdated | EventKind::QueueResumed | EventKind::SystemActorRestarted
+            EventKind::AgentUpdated
+                | EventKind::QueueResumed
+                | EventKind::SystemActorRestarted
+                | EventKind::AuthKeyCreated
+                | EventKind::AuthKeyRemoved
         );
         assert!(is_elsewhere || kinds.contains(kind), "{} did not happen", kind.as_str());
     }

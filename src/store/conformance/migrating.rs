@@ -175,3 +175,22 @@ fn what_an_earlier_hive_does_not_know_becomes_what_is_nearest() {
     assert_eq!(lines(&mut conn, sql.to_owned()), ["5,NULL", "2,1"]);
     assert_eq!(lines(&mut conn, "SELECT link AS text FROM agents".to_owned()), ["worker", "worker"]);
 }
+
+#[test]
+fn an_earlier_hive_reads_the_log_of_one_that_had_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = OpenOptions::new(folder.path());
+    let mut conn = earlier(&options);
+    drop(open_at(&options, Clock::stopped_at(BEGIN)).unwrap());
+    conn.batch_execute(
+        "INSERT INTO api_keys VALUES (60, 1, 'ci', 'viewer', NULL, randomblob(32), 'hive_a', 1, 'me', NULL);
+         INSERT INTO task_keys VALUES (1, x'09', 3, 60, x'02', 9);
+         INSERT INTO events VALUES (3, 1, 1, 'auth.key_created', NULL, NULL, NULL, NULL, NULL, NULL, 'c', '{}')",
+    )
+    .unwrap();
+    back_to_core(&mut conn);
+    let kinds = lines(&mut conn, "SELECT kind AS text FROM events ORDER BY seq".to_owned());
+    assert_eq!(kinds.len(), 3, "no gap");
+    assert!(kinds.iter().all(|kind| !kind.starts_with("auth.")), "{kinds:?}");
+    assert_eq!(lines(&mut conn, "SELECT hex(hash) AS text FROM task_keys".to_owned()), ["01"]);
+}

@@ -15,6 +15,7 @@ fn piece(claimed: &ClaimedTask, text: &str) -> AppendOutput {
         bytes_max: 1_000,
         follows_cut: false,
         after_bytes: None,
+        reporter: None,
     }
 }
 

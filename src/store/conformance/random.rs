@@ -124,9 +124,12 @@ fn command<R: Rig>(
                 _ => handed_back(),
             };
             let (task, attempt, workspace) = (task(index), *attempt, None);
-            FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id }.into()
+            let reporter = None;
+            FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id, reporter }.into()
         }
-        Step::Renew { task: index, attempt } => RenewLease { task: task(index), attempt: *attempt }.into(),
+        Step::Renew { task: index, attempt } => {
+            RenewLease { task: task(index), attempt: *attempt, reporter: None }.into()
+        }
         Step::Cancel { task: index, force } => {
             CancelTask { tenant: ME, task: task(index), force: *force, grace_ms: 500, correlation_id }.into()
         }

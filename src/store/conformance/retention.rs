@@ -15,7 +15,15 @@ fn retire<R: Rig>(world: &World<R>, limit: u32) -> Sweep {
 
 fn output(claimed: &ClaimedTask, text: &str) -> AppendOutput {
     let (task, attempt, text) = (claimed.task, claimed.attempt, text.into());
-    AppendOutput { task, attempt, text, bytes_max: 1_000, follows_cut: false, after_bytes: None }
+    AppendOutput {
+        task,
+        attempt,
+        text,
+        bytes_max: 1_000,
+        follows_cut: false,
+        after_bytes: None,
+        reporter: None,
+    }
 }
 
 fn checkpoint(seq: i64) -> SaveCheckpoint {

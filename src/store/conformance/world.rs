@@ -227,7 +227,8 @@ impl<R: Rig> World<R> {
         workspace: Option<WorkspaceReport>,
     ) -> Finished {
         let correlation_id = "req-4".into();
-        self.apply(FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id })
+        let reporter = None;
+        self.apply(FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id, reporter })
     }
 
     pub fn sweep(&mut self, chore: Chore) -> Swept {

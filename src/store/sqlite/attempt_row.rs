@@ -1,7 +1,7 @@
 //! The row of an attempt: written once, at its end.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, SmallInt, Text};
+use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::attempt::{ERROR_KIND_CHARS_MAX, ERROR_MESSAGE_BYTES_MAX};
 use domain::{AgentId, AttemptError, Outcome, Report, TaskId, Timestamp, Usage, WorkspaceReport};
@@ -110,6 +110,17 @@ pub(crate) fn reported(
     Ok(statement.get_result::<(Option<i16>,)>(conn).optional()?.map(|(report,)| report))
 }
 
+/// Who held an ended attempt; `None` also where there is no such row.
+pub(crate) fn holder(
+    conn: &mut SqliteConnection,
+    task: TaskId,
+    attempt: u32,
+) -> Result<Option<AgentId>, Failure> {
+    let statement = LoadHolder { task: task.raw(), attempt: columns::count_column(attempt) };
+    let found = statement.get_result::<(Option<i64>,)>(conn).optional()?;
+    Ok(found.and_then(|(agent,)| agent).map(AgentId::from_raw))
+}
+
 /// The row as it is stored, without the result.
 #[derive(Debug, Queryable)]
 pub(crate) struct RawAttempt {
@@ -183,6 +194,12 @@ statement! {
     /// What the holder of an attempt reported.
     LoadReport { task: i64, attempt: i32 } -> (Nullable<SmallInt>,) =
     "SELECT report FROM attempts WHERE task_id = "; task, " AND attempt = "; attempt
+}
+
+statement! {
+    /// Who held it.
+    LoadHolder { task: i64, attempt: i32 } -> (Nullable<BigInt>,) =
+    "SELECT agent_id FROM attempts WHERE task_id = "; task, " AND attempt = "; attempt
 }
 
 statement! {

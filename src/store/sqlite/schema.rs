@@ -146,6 +146,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    api_keys (id) {
+        id -> BigInt,
+        tenant_id -> BigInt,
+        name -> Text,
+        role -> Text,
+        agent_id -> Nullable<BigInt>,
+        sha256 -> Binary,
+        prefix -> Text,
+        created_at -> BigInt,
+        created_by -> Text,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     checkpoints (id) {
         id -> Integer,
         seq -> BigInt,

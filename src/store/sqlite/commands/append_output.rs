@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer};
 use domain::TaskState;
 
+use super::may_report;
 use crate::command::AppendOutput;
 use crate::outcome::Appended;
 use crate::sqlite::attempt_row::cut_at;
@@ -23,6 +24,9 @@ struct Tail {
 
 pub(super) fn apply(batch: &mut Batch<'_>, command: &AppendOutput) -> Result<Appended, Failure> {
     let Some(task) = TaskRow::load(batch.conn, command.task)? else { return Ok(Appended::NotFound) };
+    if !may_report(batch, &task, command.attempt, command.reporter)? {
+        return Ok(Appended::NotFound);
+    }
     if task.state != TaskState::Working || task.attempt != command.attempt {
         return Ok(Appended::Stale);
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::{Happening, Next, Refused, Report, transition};
 
+use super::may_report;
 use crate::command::FinishAttempt;
 use crate::outcome::Finished;
 use crate::sqlite::attempt_row::{self, Ending, report_code};
@@ -14,6 +15,9 @@ use crate::sqlite::task_row::TaskRow;
 
 pub(super) fn apply(batch: &mut Batch<'_>, command: &FinishAttempt) -> Result<Finished, Failure> {
     let Some(mut task) = TaskRow::load(batch.conn, command.task)? else { return Ok(Finished::NotFound) };
+    if !may_report(batch, &task, command.attempt, command.reporter)? {
+        return Ok(Finished::NotFound);
+    }
     match transition(task.status(), happening(command)) {
         Ok(Next::Moved { status, outcome: Some(outcome), .. }) => {
             let status = match command.report {

@@ -14,6 +14,7 @@ use crate::sqlite::statement::statement;
 pub(super) enum Guarded {
     Submit,
     Register,
+    CreateApiKey,
 }
 
 impl Guarded {
@@ -21,6 +22,7 @@ impl Guarded {
         match self {
             Self::Submit => 0,
             Self::Register => 1,
+            Self::CreateApiKey => 3,
         }
     }
 }

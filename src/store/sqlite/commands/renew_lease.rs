@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use domain::{TaskState, timeouts};
 
+use super::may_report;
 use crate::command::RenewLease;
 use crate::outcome::Renewed;
 use crate::sqlite::batch::Batch;
@@ -12,6 +13,9 @@ use crate::sqlite::task_row::TaskRow;
 
 pub(super) fn apply(batch: &mut Batch<'_>, command: &RenewLease) -> Result<Renewed, Failure> {
     let Some(task) = TaskRow::load(batch.conn, command.task)? else { return Ok(Renewed::NotFound) };
+    if !may_report(batch, &task, command.attempt, command.reporter)? {
+        return Ok(Renewed::NotFound);
+    }
     if task.state != TaskState::Working || task.attempt != command.attempt {
         return Ok(Renewed::Stale);
     }
