@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn names_sort_by_time() {
         let at = |micros| stamp(Timestamp::from_micros(micros));
-        assert_eq!(at(1_795_275_000_123_456), "20261121T143000.123Z");
+        assert_eq!(at(1_795_275_000_123_456), "20261121T153000.123Z");
         assert!(at(1_795_275_000_123_456) < at(1_795_275_000_124_000));
     }
 }
