@@ -9,6 +9,7 @@ mod api_tasks;
 mod api_workspaces;
 mod cli;
 mod cli_agents;
+mod cli_auth;
 mod cli_exits;
 mod cli_settings;
 mod cli_tasks;

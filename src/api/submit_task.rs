@@ -22,7 +22,7 @@ const ROUTE: &str = "POST /tasks";
         (status = 201, description = "Accepted, or accepted before under the same key", body = TaskView,
          headers(("Location", description = "Where the task is shown"),
                  ("Idempotent-Replayed", description = "`true` when it was accepted before"))),
-        (status = 429, description = "`queue_full`: as many tasks wait in the queue as may")))]
+        (status = 429, description = "`queue_full`: as many tasks wait in the queue as may; `rate_limited`")))]
 pub(crate) async fn submit_task(
     hive: Hive,
     principal: Allowed<ChangeTasks>,

@@ -55,6 +55,18 @@ pub const OUTPUT: &str = "\
 With --follow it prints what the attempts write as they write it, from the latest one on, and ends with 0 when the
 task has ended, however it ended.";
 
+/// Under `hive auth key create`.
+pub const KEY_CREATE: &str = "\
+Prints the key alone, this once: the hive keeps no more of it than a hash.
+
+Roles: viewer reads; developer also hands in tasks; operator also manages queues and workers; admin does everything;
+agent leases and reports for its one agent and nothing else.
+
+Examples:
+  KEY=$(hive auth key create ci --role developer --expires-in 90d)
+  HIVE_TOKEN=$KEY hive task submit \"Nightly build\"
+  hive auth key create words-1 --role agent --agent words >words-1.key";
+
 /// Under `hive agent add`, with the presets that this program has.
 pub fn agent_add() -> String {
     // the presets are part of the program and a test reads them; without them the help is still a help
