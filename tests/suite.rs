@@ -10,6 +10,7 @@ mod api_workspaces;
 mod backups;
 mod cli;
 mod cli_agents;
+mod cli_auth;
 mod cli_exits;
 mod cli_settings;
 mod cli_tasks;

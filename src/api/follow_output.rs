@@ -18,7 +18,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use domain::{TaskId, TaskState, TenantId};
+use domain::{TaskId, TaskState};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use protocol::output_stream::{BEAT, MEDIA_TYPE, OutputPlace};
@@ -73,7 +73,7 @@ pub(crate) async fn follow(
     let follow = Follow {
         news: hive.runtime.follow_output(id.0),
         hive,
-        tenant: principal.tenant(),
+        principal: principal.clone(),
         task: id.0,
         place,
         ended: None,
@@ -94,7 +94,7 @@ fn last_event(http: &HttpRequest) -> Result<Option<OutputPlace>, Problem> {
 /// One stream.
 struct Follow {
     hive: Hive,
-    tenant: TenantId,
+    principal: Principal,
     task: TaskId,
     /// Of the piece that was sent last.
     place: OutputPlace,
@@ -120,7 +120,10 @@ impl Follow {
 
     /// What is sent next; `None` ends the stream.
     async fn next(&mut self) -> Option<Bytes> {
-        while !self.is_over && self.hive.runtime.phase() != Phase::Draining {
+        while !self.is_over
+            && self.hive.runtime.phase() != Phase::Draining
+            && self.principal.still_opens(&self.hive)
+        {
             match self.look().await {
                 Ok(Some(bytes)) => return Some(bytes),
                 Ok(None) => {
@@ -151,7 +154,8 @@ impl Follow {
                 return Ok(Some(bytes.into()));
             }
             let gone = || Problem::not_found("task", self.task);
-            let state = self.hive.readers.state(self.tenant, self.task).await?.ok_or_else(gone)?;
+            let state =
+                self.hive.readers.state(self.principal.tenant(), self.task).await?.ok_or_else(gone)?;
             if !state.is_terminal() {
                 return Ok(None);
             }
@@ -162,7 +166,7 @@ impl Follow {
 
     async fn pieces(&mut self) -> Result<Option<Bytes>, Problem> {
         let after = (self.place.attempt, self.place.chunk);
-        let found = self.hive.readers.output(self.tenant, self.task, after, PIECES_MAX).await?;
+        let found = self.hive.readers.output(self.principal.tenant(), self.task, after, PIECES_MAX).await?;
         let found = found.ok_or_else(|| Problem::not_found("task", self.task))?;
         let mut bytes = Vec::new();
         for piece in found.into_iter().map(views::output) {

@@ -1,4 +1,5 @@
-//! What every request under `/api` passes, once: correlation id, login, metrics, log line, and the form of errors.
+//! What every request under `/api` passes, once: correlation id, login, limit of its rate, metrics, log line, and the
+//! form of errors.
 //!
 //! Everything else (`/health`, `/metrics`) goes by untouched.
 //!
@@ -19,6 +20,7 @@ use crate::address;
 use crate::correlation;
 use crate::principal::authenticate;
 use crate::problem::Problem;
+use crate::rate_limit::Standing;
 use crate::routes::RouteName;
 use crate::state::Hive;
 
@@ -39,7 +41,12 @@ pub(crate) async fn gate<B: MessageBody + 'static>(
     let _begun = hive.in_flight.begin();
     let correlation_id = correlation::of(request.headers());
     let find = |sha256: &[u8; 32]| hive.runtime.api_key(sha256);
-    let response = match authenticate(request.headers(), &hive.admin_token_sha256, find, &correlation_id) {
+    let asked = authenticate(request.headers(), &hive.admin_token_sha256, find, &correlation_id);
+    // Keys are counted; the admin token is not, so that nobody locks the owner out.
+    let key = asked.as_ref().ok().and_then(|principal| principal.key.as_ref());
+    let standing = key.map(|held| hive.quota.take(&held.meter, hive.clock.now()));
+    let admitted = standing.as_ref().map_or(Ok(()), Standing::check);
+    let response = match asked.and_then(|principal| admitted.map(|()| principal)) {
         Ok(principal) => {
             request.extensions_mut().insert(principal);
             address::point(&mut request);
@@ -48,14 +55,14 @@ pub(crate) async fn gate<B: MessageBody + 'static>(
         Err(problem) => {
             let refused = problem.respond(request.path(), &correlation_id);
             let response = request.into_response(refused).map_into_right_body();
-            return Ok(finish(&hive, response, &correlation_id, began));
+            return Ok(finish(&hive, response, &correlation_id, standing, began));
         }
     };
     let response = match explained(&response, &correlation_id) {
         Some(problem) => response.into_response(problem).map_into_right_body(),
         None => response.map_into_left_body(),
     };
-    Ok(finish(&hive, response, &correlation_id, began))
+    Ok(finish(&hive, response, &correlation_id, standing, began))
 }
 
 /// The response in the form of a problem, when it is an error that is not in that form or has no correlation id yet.
@@ -84,10 +91,14 @@ fn finish<B>(
     hive: &Hive,
     mut response: ServiceResponse<B>,
     correlation_id: &Arc<str>,
+    standing: Option<Standing>,
     began: Instant,
 ) -> ServiceResponse<B> {
     if let Ok(id) = HeaderValue::from_str(correlation_id) {
         response.headers_mut().insert(correlation::HEADER, id);
+    }
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
     }
     let took = began.elapsed();
     let status = response.status();

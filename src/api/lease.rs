@@ -12,6 +12,7 @@ use crate::allowed::{Allowed, Work};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
 use crate::path::Named;
+use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
@@ -37,6 +38,10 @@ pub(crate) async fn lease(
         worker_instance: asked.worker_instance,
     };
     let grant = hive.runtime.lease(&principal.caller, id.0, call).await?.ok_or_else(|| id.not_found())?;
+    // A key that was removed while its call waited gets nothing; what is dropped here goes back.
+    if !principal.still_opens(&hive) {
+        return Err(Problem::Unauthorized);
+    }
     let assignments = grant.accept().into_iter().map(views::assignment).collect::<Result<_, _>>()?;
     ok(&LeaseAnswer { assignments })
 }

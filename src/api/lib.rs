@@ -25,7 +25,7 @@
 //! Invariant: a lease whose client is gone before its answer is built was never accepted; the runtime hands it back.
 //!
 //! Reading order: [`state`], `server`, `gate`, `routes`, `problem`; how a request is understood:
-//! `principal`, `allowed`, `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
+//! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
 //! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; at last `health`, [`metrics`], `openapi`.
 
 mod address;
@@ -42,6 +42,7 @@ mod path;
 mod principal;
 mod problem;
 mod query;
+pub mod rate_limit;
 mod routes;
 mod server;
 pub mod state;
@@ -90,5 +91,6 @@ mod submit_task;
 
 pub use in_flight::InFlight;
 pub use openapi::openapi;
+pub use rate_limit::RateSettings;
 pub use server::serve;
 pub use state::{ApiSettings, ApiState, SystemFacts};

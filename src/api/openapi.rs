@@ -101,6 +101,7 @@ fn add_problems(path: &str, operation: &mut Operation) {
     add(has_body, "400", "`malformed_json`");
     add(has_body, "413", "`payload_too_large`");
     add(true, "422", "`unknown_field`, `invalid_value` or `idempotency_mismatch`");
+    add(true, "429", "`rate_limited`: the key asks more often than it may, with Retry-After");
     add(true, "500", "`internal`: a bug of the hive");
     add(true, "503", "`overloaded`, `store_unavailable` or `not_ready`, with Retry-After");
     // What the handlers say of their own conflicts is a problem too.

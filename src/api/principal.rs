@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 use crate::allowed::{Grant, Permission};
 use crate::problem::Problem;
+use crate::state::Hive;
 
 /// What the holder of the admin token is called in `created_by`.
 pub(crate) const ADMIN: &str = "admin";
@@ -33,6 +34,11 @@ impl Principal {
     /// The one agent that it is, where it is no more than that.
     pub(crate) fn agent(&self) -> Option<AgentId> {
         self.caller.agent
+    }
+
+    /// Whether what it came with still opens: for what goes on for long after it was let in.
+    pub(crate) fn still_opens(&self, hive: &Hive) -> bool {
+        self.key.as_ref().is_none_or(|held| hive.runtime.api_key(&held.key.sha256).is_some())
     }
 
     /// Whether it has a right, at least in part.

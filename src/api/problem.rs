@@ -59,6 +59,8 @@ pub(crate) enum Problem {
     PayloadTooLarge { bytes_max: usize },
     #[error("{0}")]
     QueueFull(String),
+    #[error("this key asks more often than it may")]
+    RateLimited { retry_after_s: u32 },
     #[error("the hive has more to do than it may queue; nothing was written")]
     Overloaded,
     #[error("no answer in time; whether it was written is not known")]
@@ -99,6 +101,7 @@ impl Problem {
             Self::NameTaken(_) | Self::KeyNameTaken(_) | Self::KeyTaken(_) => ProblemCode::UniqueConflict,
             Self::PayloadTooLarge { .. } => ProblemCode::PayloadTooLarge,
             Self::QueueFull(_) => ProblemCode::QueueFull,
+            Self::RateLimited { .. } => ProblemCode::RateLimited,
             Self::Overloaded | Self::FateUnknown { .. } => ProblemCode::Overloaded,
             Self::StoreUnavailable { .. } => ProblemCode::StoreUnavailable,
             Self::NotReady(_) => ProblemCode::NotReady,
@@ -116,6 +119,9 @@ impl Problem {
 
     /// After how many seconds trying again makes sense.
     const fn retry_after(&self) -> Option<u32> {
+        if let Self::RateLimited { retry_after_s } = self {
+            return Some(*retry_after_s);
+        }
         match self.code() {
             ProblemCode::Overloaded | ProblemCode::QueueFull | ProblemCode::RateLimited => {
                 Some(RETRY_FULL_SECONDS)
@@ -161,6 +167,7 @@ impl Problem {
             | Self::TooManyKeys { .. }
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
+            | Self::RateLimited { .. }
             | Self::Overloaded
             | Self::NotReady(_) => None,
         }
@@ -203,6 +210,7 @@ impl Problem {
             | Self::TooManyKeys { .. }
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
+            | Self::RateLimited { .. }
             | Self::Overloaded
             | Self::FateUnknown { .. }
             | Self::StoreUnavailable { .. }

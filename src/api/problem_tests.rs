@@ -31,6 +31,7 @@ fn every_problem_has_its_status_code_and_retry() {
         (Problem::TooManyKeys { max: 1 }, 409, Code::StateConflict, None),
         (Problem::PayloadTooLarge { bytes_max: 1 }, 413, Code::PayloadTooLarge, None),
         (Problem::QueueFull(cause()), 429, Code::QueueFull, Some("1")),
+        (Problem::RateLimited { retry_after_s: 7 }, 429, Code::RateLimited, Some("7")),
         (Problem::Overloaded, 503, Code::Overloaded, Some("1")),
         (Problem::FateUnknown { cause: cause() }, 503, Code::Overloaded, Some("1")),
         (Problem::StoreUnavailable { cause: cause() }, 503, Code::StoreUnavailable, Some("2")),

@@ -12,6 +12,7 @@ use crate::body::Budget;
 use crate::gate::gate;
 use crate::health::Probe;
 use crate::metrics::Metrics;
+use crate::rate_limit::Quota;
 use crate::routes;
 use crate::state::{ApiState, Shared};
 
@@ -27,7 +28,8 @@ pub fn serve(listener: TcpListener, state: ApiState) -> std::io::Result<Server> 
     let metrics = Metrics::new().map_err(std::io::Error::other)?;
     metrics.register(&state.metrics).map_err(std::io::Error::other)?;
     let budget = Arc::new(Budget::new(settings.bodies_in_flight_bytes_max, metrics.bodies_in_flight.clone()));
-    let shared = Data::new(Shared { state, metrics, budget, probe: Probe::default() });
+    let (probe, quota) = (Probe::default(), Quota::new(settings.rate));
+    let shared = Data::new(Shared { state, metrics, budget, probe, quota });
     let server = HttpServer::new(move || {
         App::new().app_data(shared.clone()).wrap(from_fn(gate)).configure(routes::configure)
     })

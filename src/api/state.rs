@@ -14,6 +14,7 @@ use crate::body::Budget;
 use crate::health::Probe;
 use crate::in_flight::InFlight;
 use crate::metrics::Metrics;
+use crate::rate_limit::{Quota, RateSettings};
 
 /// Everything below that the endpoints use, handed in by the composition root.
 pub struct ApiState {
@@ -73,6 +74,8 @@ pub struct ApiSettings {
     pub shutdown_timeout: Duration,
     /// Most bytes of request bodies in memory at a time.
     pub bodies_in_flight_bytes_max: usize,
+    /// How often an API key may ask.
+    pub rate: RateSettings,
     /// How long an `Idempotency-Key` is kept.
     pub idempotency_ttl: Duration,
     /// Most streams of output at a time; each waits for news and asks the store each second.
@@ -91,6 +94,7 @@ impl Default for ApiSettings {
             body_timeout: Duration::from_secs(30),
             shutdown_timeout: Duration::from_secs(30),
             bodies_in_flight_bytes_max: 64 << 20,
+            rate: RateSettings::default(),
             idempotency_ttl: Duration::from_secs(24 * 3_600),
             follows_max: 256,
             follow_beat: Duration::from_secs(15),
@@ -104,6 +108,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) budget: Arc<Budget>,
     pub(crate) probe: Probe,
+    pub(crate) quota: Quota,
 }
 
 /// How an endpoint sees the hive.

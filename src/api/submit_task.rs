@@ -25,7 +25,7 @@ const ROUTE: &str = "POST /tasks";
         (status = 200, description = "This task has the unique key, and `on_conflict` is `return_existing`", body = TaskView,
          headers(("Location", description = "Where the task is shown"))),
         (status = 409, description = "`unique_conflict`: another task has the unique key"),
-        (status = 429, description = "`queue_full`: as many tasks wait in the queue as may")))]
+        (status = 429, description = "`queue_full`: as many tasks wait in the queue as may; `rate_limited`")))]
 pub(crate) async fn submit_task(
     hive: Hive,
     principal: Allowed<ChangeTasks>,

@@ -16,6 +16,7 @@ pub mod follow;
 
 mod agents;
 mod call;
+mod keys;
 mod queues;
 mod reports;
 mod system;

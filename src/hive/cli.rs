@@ -11,6 +11,10 @@ mod agent_list;
 mod agent_remove;
 mod agent_resume;
 mod agent_show;
+mod auth;
+mod auth_key_create;
+mod auth_key_list;
+mod auth_key_remove;
 mod backup;
 mod backup_create;
 mod backup_restore;
@@ -143,6 +147,9 @@ enum Command {
     /// See, pause and resume queues
     #[command(subcommand)]
     Queue(queue::Queue),
+    /// Say who else gets in
+    #[command(subcommand)]
+    Auth(auth::Auth),
     /// Read the log: everything that happened, in order
     Events(events::Events),
     /// Show how the hive is doing
@@ -218,6 +225,7 @@ impl Cli {
             Some(Command::Agent(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Workspace(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Queue(command)) => talk(common, async |context| command.run(context).await),
+            Some(Command::Auth(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Events(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::System(command)) => talk(common, async |context| command.run(context).await),
         }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Leases of attempts.
     pub lease: LeaseSettings,
+    /// How often an API key may ask.
+    pub rate_limit: RateLimitSettings,
     /// How long finished tasks and their events stay.
     pub retention_tasks: Duration,
     /// When an agent counts as offline or stalled.
@@ -77,6 +79,15 @@ pub struct LeaseSettings {
     pub ttl_ms: u64,
     /// How long the holder of a canceled attempt has to end.
     pub cancel_grace_ms: u64,
+}
+
+/// How often an API key may ask.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimitSettings {
+    /// On the long run.
+    pub requests_per_second: u32,
+    /// At once, after a pause.
+    pub burst: u32,
 }
 
 /// When an agent counts as offline or stalled, and how long its process has to end.
@@ -172,6 +183,11 @@ impl Settings {
             ttl_ms: r.whole("lease.ttl_ms", SECOND_MS..=DAY_MS),
             cancel_grace_ms: r.whole("lease.cancel_grace_ms", 0..=DAY_MS),
         };
+        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let rate_limit = RateLimitSettings {
+            requests_per_second: small(r.whole("rate_limit.requests_per_second", 1..=1_000_000)),
+            burst: small(r.whole("rate_limit.burst", 1..=1_000_000)),
+        };
         let retention_tasks = Duration::from_secs(r.whole("retention.tasks_s", 60..=3_650 * DAY_S));
         let agents = AgentSettings {
             offline_after_ms: r.whole("agents.offline_after_ms", SECOND_MS..=DAY_MS),
@@ -184,7 +200,18 @@ impl Settings {
             format: r.text("log.format", FORMAT, format_word),
         };
         let shown = reader.finish()?;
-        Ok(Self { server, store, limits, lease, retention_tasks, agents, drain_timeout, log, shown })
+        Ok(Self {
+            server,
+            store,
+            limits,
+            lease,
+            rate_limit,
+            retention_tasks,
+            agents,
+            drain_timeout,
+            log,
+            shown,
+        })
     }
 }
 

@@ -174,7 +174,7 @@ async fn the_key_of_an_agent_takes_and_reports_its_own_and_nothing_of_others() {
         (&json!(200), &json!("completed"))
     );
     let (status, problem) =
-        hive.with(&ada, Method::POST, &format!("{path}/heartbeat"), reports[0].1.clone()).await;
+        hive.with(&ada, Method::POST, &format!("{path}/output"), reports[1].1.clone()).await;
     assert_eq!((status, &problem["code"]), (409, &json!("stale_lease")), "it held this one: {problem}");
     assert_eq!(hive.with(&ada, Method::GET, &path, json!(null)).await.0, 404, "it holds it no more");
 }
@@ -187,4 +187,75 @@ async fn operators_and_admins_report_on_behalf_of_any_agent() {
     assert_eq!(hive.with(&operator, Method::POST, &format!("{path}/heartbeat"), beat).await.0, 200);
     let done = json!({"attempt": 1, "result": 1});
     assert_eq!(hive.post(&format!("{path}/complete"), done).await.0, 200);
+}
+
+#[actix_web::test]
+async fn a_key_that_asks_too_often_is_told_when_to_come_back_and_hurts_nobody_else() {
+    let clock = Clock::stopped_at(Timestamp::from_micros(1_800_000_000_000_000));
+    let rate = crate::RateSettings { requests_per_second: 1, burst: 3 };
+    let hive = Hive::start_at(ApiSettings { rate, ..ApiSettings::default() }, clock.clone()).await;
+    let (one, other) = (hive.key("viewer").await, hive.key("developer").await);
+    let ask = async |key: &str, path: &str| {
+        let response = hive.ask_as(key, Method::GET, path).send().await.unwrap();
+        let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let told = ["ratelimit-policy", "ratelimit", "retry-after"].map(header);
+        (response.status().as_u16(), told)
+    };
+    let policy = || Some(r#""default";q=3;w=3"#.to_owned());
+    let limit = |r: u8, t: u8| Some(format!(r#""default";r={r};t={t}"#));
+    let tasks = "/api/v2/tasks";
+    assert_eq!(ask(&one, tasks).await, (200, [policy(), limit(2, 1), None]));
+    assert_eq!(
+        ask(&one, "/api/v2/bogus").await,
+        (404, [policy(), limit(1, 2), None]),
+        "every answer tells it"
+    );
+    assert_eq!(ask(&one, "/api/v2/auth/keys").await, (403, [policy(), limit(0, 3), None]));
+    let (status, problem) = hive.with(&one, Method::GET, tasks, json!(null)).await;
+    assert_eq!((status, &problem["code"]), (429, &json!("rate_limited")), "{problem}");
+    assert_eq!(ask(&one, tasks).await, (429, [policy(), limit(0, 3), Some("1".into())]));
+    assert_eq!(ask(&other, tasks).await, (200, [policy(), limit(2, 1), None]), "each key has its own");
+    for _ in 0..10 {
+        assert_eq!(ask(TOKEN, tasks).await, (200, [None, None, None]), "the admin token is not counted");
+    }
+    clock.advance_ms(1_000);
+    assert_eq!(ask(&one, tasks).await, (200, [policy(), limit(0, 3), None]));
+    assert_eq!(ask(&one, tasks).await.0, 429);
+}
+
+#[actix_web::test]
+async fn a_lease_call_that_waits_and_a_stream_end_with_their_key() {
+    let hive = Hive::start(ApiSettings::default()).await;
+    let agent = hive.worker("ada", 1).await;
+    let mut ids = Vec::new();
+    let mut keys = Vec::new();
+    for body in
+        [json!({"name": "ada", "role": "agent", "agent_id": agent}), json!({"name": "eye", "role": "viewer"})]
+    {
+        let (_, made) = hive.post(KEYS, body).await;
+        ids.push(format!("{KEYS}/{}", made["id"].as_str().unwrap()));
+        keys.push(made["key"].as_str().unwrap().to_owned());
+    }
+    let (_, waiting) = hive.post("/api/v2/tasks", json!({"title": "t", "delay_ms": 3_600_000})).await;
+    let stream = format!("/api/v2/tasks/{}/output?follow=true", waiting["id"].as_str().unwrap());
+    let stream = hive.ask_as(&keys[1], Method::GET, &stream).send().await.unwrap();
+    assert_eq!(stream.status().as_u16(), 200);
+    let lease = format!("/api/v2/agents/{agent}/lease");
+    let leasing = hive.with(&keys[0], Method::POST, &lease, json!({"max": 1, "wait_ms": 30_000}));
+    let revoking = async {
+        while hive.get(&format!("/api/v2/agents/{agent}")).await.1["state"] != "idle" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for id in &ids {
+            assert_eq!(hive.ask(Method::DELETE, id).send().await.unwrap().status().as_u16(), 204);
+        }
+        hive.post("/api/v2/tasks", json!({"title": "not for them", "agent_id": agent})).await.1
+    };
+    let ((status, refused), task) = tokio::join!(leasing, revoking);
+    assert_eq!((status, &refused["code"]), (401, &json!("unauthorized")), "{refused}");
+    assert_eq!(stream.text().await.unwrap(), "", "it ends, and tells of no end of the task");
+    let path = format!("/api/v2/tasks/{}", task["id"].as_str().unwrap());
+    while hive.get(&path).await.1["state"] != "queued" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -78,6 +78,18 @@ pub const BACKUP_RESTORE: &str = "\
 The backup is verified first. Stop the hive of that folder, and workers that still hold tasks: what they did after the
 backup was made is not known to it, and is done again.";
 
+/// Under `hive auth key create`.
+pub const KEY_CREATE: &str = "\
+Prints the key alone, this once: the hive keeps no more of it than a hash.
+
+Roles: viewer reads; developer also hands in tasks; operator also manages queues and workers; admin does everything;
+agent leases and reports for its one agent and nothing else.
+
+Examples:
+  KEY=$(hive auth key create ci --role developer --expires-in 90d)
+  HIVE_TOKEN=$KEY hive task submit \"Nightly build\"
+  hive auth key create words-1 --role agent --agent words >words-1.key";
+
 /// Under `hive agent add`, with the presets that this program has.
 pub fn agent_add() -> String {
     // the presets are part of the program and a test reads them; without them the help is still a help

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use client::Client;
-use domain::AgentId;
+use domain::{AgentId, ApiKeyId};
 use protocol::page::LIMIT_MAX;
 use protocol::query::PageQuery;
 use serde_json::value::RawValue;
@@ -90,6 +90,28 @@ pub async fn agent(client: &Client, asked: &str) -> Result<AgentId, Failure> {
         if page.next_cursor.is_none() {
             return Err(Failure::new(Exit::NotFound, format!("no agent is called {asked:?}"))
                 .hint("`hive agent list` shows all agents"));
+        }
+        query.cursor = page.next_cursor;
+    }
+}
+
+/// Finds an API key by its id or its name.
+///
+/// # Errors
+/// A [`Failure`] when there is none, or the hive cannot say.
+pub async fn api_key(client: &Client, asked: &str) -> Result<ApiKeyId, Failure> {
+    if let Ok(id) = asked.parse() {
+        return Ok(id);
+    }
+    let mut query = PageQuery { limit: Some(LIMIT_MAX), cursor: None };
+    loop {
+        let page = client.api_keys(&query).await?.into_value();
+        if let Some(key) = page.items.iter().find(|key| key.name == asked) {
+            return Ok(key.id);
+        }
+        if page.next_cursor.is_none() {
+            return Err(Failure::new(Exit::NotFound, format!("no API key is called {asked:?}"))
+                .hint("`hive auth key list` shows all keys"));
         }
         query.cursor = page.next_cursor;
     }
