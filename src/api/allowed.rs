@@ -76,7 +76,7 @@ rights! {
     ChangeTasks, "handing in and changing tasks":                    Yes Yes Yes No No;
     /// Takes assignments and reports about them.
     Work, "taking assignments and reporting about them":             Yes Yes No No Own;
-    /// Pauses and resumes queues.
+    /// Pauses and resumes queues, and sets their limits.
     ManageQueues, "managing queues":                                 Yes Yes No No No;
     /// Registers, changes, drains, restarts and removes agents.
     ManageAgents, "managing agents":                                 Yes Workers No No No;

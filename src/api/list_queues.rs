@@ -1,4 +1,4 @@
-//! `GET /queues`: every queue that has tasks, had tasks, or is paused.
+//! `GET /queues`: every queue that has tasks, had tasks, or was set up.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use domain::{Name, TenantId};
 use feed::QueueFigures;
 use protocol::submit_task::QUEUE_DEFAULT;
 use protocol::{Page, PageQuery, QueueView};
+use store::outcome::QueueChanged;
 
 use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{self, Answer, ok};
@@ -17,7 +18,7 @@ use crate::views;
 /// What is known of a queue.
 #[derive(Default)]
 pub(crate) struct Known {
-    pub(crate) is_paused: bool,
+    pub(crate) stands: QueueChanged,
     pub(crate) figures: QueueFigures,
 }
 
@@ -32,7 +33,7 @@ pub(crate) async fn list_queues(hive: Hive, principal: Allowed<ReadHive>, given:
     let rest = known
         .iter()
         .filter(|(name, _)| name.as_str() > after)
-        .map(|(name, queue)| views::queue(name, queue.is_paused, &queue.figures));
+        .map(|(name, queue)| views::queue(name, queue.stands, &queue.figures));
     ok(&answer::page(rest, asked.limit(), |view| view.name.clone(), total))
 }
 
@@ -51,7 +52,8 @@ pub(crate) async fn known(hive: &Hive, tenant: TenantId) -> Result<BTreeMap<Name
         known.entry(name).or_default().figures = figures;
     }
     for record in stored {
-        known.entry(record.name).or_default().is_paused = record.is_paused;
+        known.entry(record.name).or_default().stands =
+            QueueChanged { is_paused: record.is_paused, concurrency_limit: record.concurrency_limit };
     }
     Ok(known)
 }

@@ -2,6 +2,7 @@
 
 use domain::Name;
 use protocol::QueueView;
+use store::command::QueueEdit;
 
 use crate::allowed::{Allowed, ManageQueues};
 use crate::answer::{Answer, ok};
@@ -22,22 +23,22 @@ pub(crate) async fn pause_queue(
     id: Named<Name>,
     _: NoQuery,
 ) -> Answer {
-    ok(&set_paused(&hive, &principal, id.0, true).await?)
+    ok(&changed(&hive, &principal, id.0, QueueEdit::Pause).await?)
 }
 
-/// Pauses or resumes a queue, which comes into being by that; answers how it stands now.
+/// Changes a queue, which comes into being by that; answers how it stands now.
 ///
 /// # Errors
 /// When the hive does not take writes.
-pub(crate) async fn set_paused(
+pub(crate) async fn changed(
     hive: &Hive,
     principal: &Principal,
     name: Name,
-    is_paused: bool,
+    edit: QueueEdit,
 ) -> Result<QueueView, Problem> {
-    let changed = hive.runtime.pause_queue(&principal.caller, name.clone(), is_paused).await?;
+    let stands = hive.runtime.change_queue(&principal.caller, name.clone(), edit).await?;
     hive.runtime.settled().await;
     let queues = hive.feed.read(|projection| projection.queues(principal.tenant()));
     let figures = queues.into_iter().find(|(known, _)| *known == name).map(|(_, figures)| figures);
-    Ok(views::queue(&name, changed.is_paused, &figures.unwrap_or_default()))
+    Ok(views::queue(&name, stands, &figures.unwrap_or_default()))
 }

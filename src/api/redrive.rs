@@ -1,14 +1,15 @@
-//! `POST /dead-letters/redrive`: many dead letters are put back, each with its own answer.
+//! `POST /dead-letters/redrive`: many dead letters are put back, by id or by filter, each with its own answer.
 
 use actix_web::HttpRequest;
 use domain::TaskId;
 use futures_util::future::join_all;
-use protocol::{Items, Redrive, RedrivenItem, TaskView};
+use protocol::{Redrive, RedriveAnswer, RedriveAsked, RedrivenItem, TaskView};
 use store::outcome::Redriven;
 
 use crate::allowed::{Allowed, ChangeTasks};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
+use crate::list_tasks;
 use crate::path;
 use crate::principal::Principal;
 use crate::problem::Problem;
@@ -18,7 +19,7 @@ use crate::views;
 
 /// `POST /api/v2/dead-letters/redrive`
 #[utoipa::path(post, path = "/api/v2/dead-letters/redrive", tag = "dead letters", request_body = Redrive,
-    responses((status = 200, description = "One answer a task, in the order of the request", body = Items<RedrivenItem>)))]
+    responses((status = 200, description = "One answer a task", body = RedriveAnswer)))]
 pub(crate) async fn redrive(
     hive: Hive,
     principal: Allowed<ChangeTasks>,
@@ -26,10 +27,16 @@ pub(crate) async fn redrive(
     body: Body<Small>,
     _: NoQuery,
 ) -> Answer {
-    let asked = body.read::<Redrive>(&hive)?;
+    let (ids, next_cursor) = match body.read::<Redrive>(&hive)? {
+        RedriveAsked::These(ids) => (ids, None),
+        RedriveAsked::Fitting(query) => {
+            let page = list_tasks::list(&hive, principal.tenant(), *query).await?;
+            (page.items.iter().map(|task| task.id.to_string()).collect(), page.next_cursor)
+        }
+    };
     // All at once, so that they share a commit.
-    let answers = asked.into_iter().map(|text| item(&hive, &principal, http.path(), text));
-    ok(&Items { items: join_all(answers).await })
+    let answers = ids.into_iter().map(|text| item(&hive, &principal, http.path(), text));
+    ok(&RedriveAnswer { items: join_all(answers).await, next_cursor })
 }
 
 async fn item(hive: &Hive, principal: &Principal, instance: &str, task_id: String) -> RedrivenItem {

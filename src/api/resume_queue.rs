@@ -2,11 +2,12 @@
 
 use domain::Name;
 use protocol::QueueView;
+use store::command::QueueEdit;
 
 use crate::allowed::{Allowed, ManageQueues};
 use crate::answer::{Answer, ok};
 use crate::path::Named;
-use crate::pause_queue::set_paused;
+use crate::pause_queue::changed;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
@@ -20,5 +21,5 @@ pub(crate) async fn resume_queue(
     id: Named<Name>,
     _: NoQuery,
 ) -> Answer {
-    ok(&set_paused(&hive, &principal, id.0, false).await?)
+    ok(&changed(&hive, &principal, id.0, QueueEdit::Resume).await?)
 }

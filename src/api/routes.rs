@@ -67,6 +67,7 @@ routes! {
     }
     "/api/v2/tasks/{id}/attempts" allows "GET, HEAD" { get list_attempts::list_attempts, }
     "/api/v2/tasks/{id}/events" allows "GET, HEAD" { get list_task_events::list_task_events, }
+    "/api/v2/tasks/{id}/explain" allows "GET, HEAD" { get explain_task::explain_task, }
     "/api/v2/tasks/{id}/cancel" allows "POST" { post cancel_task::cancel_task, }
     "/api/v2/tasks/{id}/retry" allows "POST" { post retry_task::retry_task, }
     "/api/v2/agents" allows "POST, GET, HEAD" {
@@ -81,7 +82,7 @@ routes! {
     "/api/v2/workspaces" allows "GET, HEAD" { get list_workspaces::list_workspaces, }
     "/api/v2/workspaces/prune" allows "POST" { post prune_workspaces::prune_workspaces, }
     "/api/v2/queues" allows "GET, HEAD" { get list_queues::list_queues, }
-    "/api/v2/queues/{name}" allows "GET, HEAD" { get show_queue::show_queue, }
+    "/api/v2/queues/{name}" allows "GET, HEAD, PUT" { get show_queue::show_queue, put put_queue::put_queue, }
     "/api/v2/queues/{name}/pause" allows "POST" { post pause_queue::pause_queue, }
     "/api/v2/queues/{name}/resume" allows "POST" { post resume_queue::resume_queue, }
     "/api/v2/dead-letters" allows "GET, HEAD" { get list_dead_letters::list_dead_letters, }
@@ -113,6 +114,10 @@ fn get() -> Route {
 
 fn post() -> Route {
     web::post()
+}
+
+fn put() -> Route {
+    web::put()
 }
 
 fn patch() -> Route {

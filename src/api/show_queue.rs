@@ -23,5 +23,5 @@ pub(crate) async fn show_queue(
 ) -> Answer {
     let found = known(&hive, principal.tenant()).await?.remove(&id.0);
     let queue = found.ok_or_else(|| id.not_found())?;
-    ok(&views::queue(&id.0, queue.is_paused, &queue.figures))
+    ok(&views::queue(&id.0, queue.stands, &queue.figures))
 }

@@ -10,7 +10,7 @@ use protocol::{
 };
 use runtime::{Pruned, RuntimeHandle, WorkspaceRecord};
 use serde_json::value::RawValue;
-use store::outcome::ClaimedTask;
+use store::outcome::{ClaimedTask, QueueChanged};
 use store::record::{AttemptRecord, EventRecord, OutputChunk, TaskRecord};
 
 use crate::problem::Problem;
@@ -198,10 +198,11 @@ pub(crate) fn agent_state(agent: &Agent, figures: &AgentFigures) -> AgentState {
 }
 
 /// A queue with its figures.
-pub(crate) fn queue(name: &Name, is_paused: bool, figures: &feed::QueueFigures) -> QueueView {
+pub(crate) fn queue(name: &Name, stands: QueueChanged, figures: &feed::QueueFigures) -> QueueView {
     QueueView {
         name: name.to_string(),
-        paused: is_paused,
+        paused: stands.is_paused,
+        concurrency_limit: stands.concurrency_limit,
         tasks: counts(&figures.counts),
         queued_by_priority: figures.by_priority,
     }

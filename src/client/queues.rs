@@ -1,9 +1,9 @@
-//! Queues: look, pause, resume.
+//! Queues: look, pause, resume, limit.
 
 use std::fmt::Display;
 
 use protocol::query::PageQuery;
-use protocol::{Page, QueueView};
+use protocol::{Page, PutQueue, QueueView};
 use reqwest::Method;
 
 use crate::answer::Answer;
@@ -25,6 +25,18 @@ impl Client {
     /// See [`Error`].
     pub async fn queue(&self, name: impl Display) -> Result<Answer<QueueView>, Error> {
         self.call(Call::new(Method::GET, &["queues", &name.to_string()])).await
+    }
+
+    /// `PUT /queues/{name}`: sets its limit.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn put_queue(
+        &self,
+        name: impl Display,
+        request: &PutQueue,
+    ) -> Result<Answer<QueueView>, Error> {
+        self.call(Call::new(Method::PUT, &["queues", &name.to_string()]).body(request)?).await
     }
 
     /// `POST /queues/{name}/pause`: it hands out nothing.

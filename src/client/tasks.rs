@@ -5,8 +5,8 @@ use std::fmt::Display;
 use protocol::output_stream::OutputPlace;
 use protocol::query::{OutputQuery, PageQuery, TaskQuery};
 use protocol::{
-    AttemptView, CancelTask, EventView, Items, OutputView, Page, PatchTask, Redrive, RedrivenItem,
-    SubmitMany, SubmitTask, SubmittedItem, TaskView,
+    AttemptView, CancelTask, EventView, ExplainView, Items, OutputView, Page, PatchTask, Redrive,
+    RedriveAnswer, SubmitMany, SubmitTask, SubmittedItem, TaskView,
 };
 use reqwest::Method;
 
@@ -135,11 +135,19 @@ impl Client {
         self.call(Call::new(Method::GET, &["dead-letters"]).query(query.pairs())).await
     }
 
+    /// `GET /tasks/{id}/explain`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn explain(&self, id: impl Display) -> Result<Answer<ExplainView>, Error> {
+        self.call(Call::new(Method::GET, &["tasks", &id.to_string(), "explain"])).await
+    }
+
     /// `POST /dead-letters/redrive`.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn redrive(&self, redrive: &Redrive) -> Result<Answer<Items<RedrivenItem>>, Error> {
+    pub async fn redrive(&self, redrive: &Redrive) -> Result<Answer<RedriveAnswer>, Error> {
         self.call(Call::new(Method::POST, &["dead-letters", "redrive"]).body(redrive)?).await
     }
 }

@@ -76,6 +76,8 @@ kinds! {
     QueuePaused = "queue.paused",
     /// A queue hands out tasks again.
     QueueResumed = "queue.resumed",
+    /// Another number of tasks of a queue may be worked on at a time.
+    QueueUpdated = "queue.updated",
     /// An API key was made.
     AuthKeyCreated = "auth.key_created",
     /// An API key was removed: it opens nothing any more.

@@ -44,6 +44,8 @@ pub const ATTEMPTS_MAX_MAX: u32 = 100;
 pub const ATTEMPTS_MAX_DEFAULT: u32 = 3;
 /// Most assignments that one agent may hold at a time.
 pub const CAPACITY_MAX: u32 = 10_000;
+/// Highest limit on the tasks of a queue that are worked on at a time.
+pub const CONCURRENCY_LIMIT_MAX: u32 = 100_000;
 /// Most assignments that one lease call may ask for.
 pub const LEASE_COUNT_MAX: u32 = 1_000;
 /// Longest time that a lease call may wait, in milliseconds.

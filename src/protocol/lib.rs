@@ -23,6 +23,7 @@ pub mod agent;
 pub mod api_key;
 pub mod attempt;
 pub mod event;
+pub mod explain;
 pub mod figures;
 pub mod health;
 pub mod lease;
@@ -33,6 +34,7 @@ pub mod problem;
 pub mod process_link;
 pub mod query;
 pub mod queue;
+pub mod redrive;
 pub mod report;
 pub mod request;
 pub mod secret_text;
@@ -49,6 +51,7 @@ pub use agent::{AgentAsked, AgentChangeAsked, AgentView, PatchAgent, RegisterAge
 pub use api_key::{ApiKeyAsked, ApiKeyView, CreateApiKey, KeyEnd};
 pub use attempt::{AttemptView, OutputView};
 pub use event::EventView;
+pub use explain::{ExplainView, ReasonView};
 pub use figures::{BackoffView, ErrorView, TimeoutsView, UsageView};
 pub use health::{ComponentHealth, HealthStatus, HealthSummary, HealthView};
 pub use lease::{AssignmentView, LeaseAnswer, LeaseRequest};
@@ -59,10 +62,11 @@ pub use process_link::{
     LinkAsked, LinkLimits, LinkView, LinkWorkspace, PatchLink, ProcessLinkView, RegisterLink,
 };
 pub use query::{ActorQuery, EventQuery, OutputQuery, PageQuery, TaskQuery};
-pub use queue::QueueView;
+pub use queue::{PutQueue, QueueView};
+pub use redrive::{Redrive, RedriveAnswer, RedriveAsked, RedriveFilter, RedrivenItem};
 pub use report::{
     CompleteRequest, FailRequest, FinishAnswer, FinishItem, FinishMany, FinishedItem, HeartbeatAnswer,
-    HeartbeatRequest, OutputAnswer, OutputRequest, Redrive, RedrivenItem,
+    HeartbeatRequest, OutputAnswer, OutputRequest,
 };
 pub use request::{Request, Unreadable};
 pub use secret_text::SecretText;

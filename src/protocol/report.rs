@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::figures::{ErrorView, UsageView};
-use crate::{ProblemDetails, Request, TaskView, object};
+use crate::{ProblemDetails, Request, object};
 
 const ATTEMPT_RULE: &str = "is required: the number of the attempt that the assignment named, from 1";
 
@@ -261,38 +261,6 @@ pub struct FinishedItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub state: Option<TaskState>,
-    /// What went wrong otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<ProblemDetails>,
-}
-
-/// `POST /dead-letters/redrive`: up to 1,000 tasks, each with its own answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Redrive {
-    /// The dead letters to put back.
-    #[schema(required = true, min_items = 1, max_items = 1000)]
-    pub task_ids: Vec<String>,
-}
-
-impl Request for Redrive {
-    type Asked = Vec<String>;
-
-    fn check(self, _: &Limits) -> Result<Vec<String>, Violations> {
-        check_count(&self.task_ids, "task_ids").map(|()| self.task_ids)
-    }
-}
-
-/// Answer to one item of [`Redrive`].
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct RedrivenItem {
-    /// Which task, as it was named.
-    pub task_id: String,
-    /// The HTTP status that the single call would have had.
-    pub status: u16,
-    /// The task as it stands now, when `status` is 200.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task: Option<TaskView>,
     /// What went wrong otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<ProblemDetails>,

@@ -2,14 +2,15 @@
 
 pub mod keys;
 mod links;
+pub mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Agent, AgentId, Health, Labels, Limits, Name, NewAgent, NewTask, Report, TaskId, Timestamp};
 use store::command::{
-    AgentEdit, AppendOutput, CancelTask, ChangeAgent, FinishAttempt, IdempotencyKey, PatchTask, PauseQueue,
-    RedriveTask, RegisterAgent, RenewLease, Write,
+    AgentEdit, AppendOutput, CancelTask, ChangeAgent, ChangeQueue, FinishAttempt, IdempotencyKey, PatchTask,
+    QueueEdit, RedriveTask, RegisterAgent, RenewLease, Write,
 };
 use store::outcome::{
     AgentChange, Appended, Canceled, Finished, Patched, QueueChanged, Redriven, Registered, Renewed,
@@ -262,18 +263,19 @@ impl RuntimeHandle {
         Ok(is_known)
     }
 
-    /// Pauses or resumes a queue; when the answer comes, no plan from then on takes from a paused one.
+    /// Pauses or resumes a queue or limits how many of its tasks are worked on at a time; when the answer comes, every
+    /// plan from then on keeps to it.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn pause_queue(
+    pub async fn change_queue(
         &self,
         caller: &Caller,
         queue: Name,
-        is_paused: bool,
+        edit: QueueEdit,
     ) -> Result<QueueChanged, Error> {
         let correlation_id = Arc::clone(&caller.correlation_id);
-        let command = PauseQueue { tenant: caller.tenant, queue, is_paused, correlation_id };
+        let command = ChangeQueue { tenant: caller.tenant, queue, edit, correlation_id };
         let changed = self.apply(command).await?;
         if let Err(error) = self.coordinator.ask_within(RefreshQueues, ANSWER_WITHIN).await {
             tracing::debug!(%error, "the coordinator sees a change of a queue later");

@@ -6,10 +6,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::{AgentId, LaneId};
+use domain::AgentId;
 use parking_lot::Mutex;
 use store::outcome::ClaimedTask;
 use store::writer::CommitNotice;
+
+use crate::coordinator::Origin;
 
 /// One piece of news.
 #[derive(Debug)]
@@ -27,8 +29,8 @@ pub enum News {
 pub struct ClaimsBack {
     /// For whom they were.
     pub agent: AgentId,
-    /// From which lane and priority; `None` for a task that was claimed at its submit.
-    pub from: Option<(LaneId, u8)>,
+    /// Where they come from.
+    pub from: Origin,
     /// How many slots were planned.
     pub planned: u32,
     /// What was claimed; nothing when the write failed.
@@ -66,7 +68,11 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use domain::LaneId;
+
     use super::*;
+
+    const FROM: Origin = Origin { lane: LaneId(1), head: None };
 
     fn take(inbox: &Inbox) -> usize {
         inbox.open();
@@ -74,7 +80,7 @@ mod tests {
     }
 
     fn news() -> News {
-        News::Claimed(ClaimsBack { agent: AgentId::from_raw(1), from: None, planned: 1, claimed: vec![] })
+        News::Claimed(ClaimsBack { agent: AgentId::from_raw(1), from: FROM, planned: 1, claimed: vec![] })
     }
 
     #[test]

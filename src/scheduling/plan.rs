@@ -9,14 +9,14 @@ use crate::problem::{AgentSlots, Claim, LaneQueue, PRIORITIES, Problem};
 /// Gives free slots to waiting tasks. Costs `O(lanes x agents + slots)`.
 #[must_use]
 pub fn plan(problem: &Problem<'_>) -> Vec<Claim> {
-    let mut free = problem.agents.clone();
-    let mut left = problem.slots_max;
+    let mut slots =
+        Slots { left: problem.slots_max, of_agents: problem.agents.clone(), of_queues: problem.room.clone() };
     let mut claims = Claims::default();
     for priority in (0..PRIORITIES).rev() {
-        if left == 0 || free.is_empty() {
+        if slots.left == 0 || slots.of_agents.is_empty() {
             break;
         }
-        left = share_out(problem, priority, &mut free, (left, &mut claims));
+        share_out(problem, priority, &mut slots, &mut claims);
     }
     claims.lines
 }
@@ -54,6 +54,29 @@ impl Claims {
     }
 }
 
+/// What may still be given out while the plan is made.
+struct Slots {
+    /// By the whole plan.
+    left: u32,
+    /// By agent.
+    of_agents: HashMap<AgentId, AgentSlots>,
+    /// By queue, where that has a limit.
+    of_queues: HashMap<u32, u32>,
+}
+
+impl Slots {
+    fn is_full(&self, queue: u32) -> bool {
+        self.of_queues.get(&queue) == Some(&0)
+    }
+
+    fn use_one(&mut self, queue: u32) {
+        self.left -= 1;
+        if let Some(room) = self.of_queues.get_mut(&queue) {
+            *room -= 1;
+        }
+    }
+}
+
 /// A lane while one priority is shared out.
 struct Taker<'a> {
     lane: &'a LaneQueue<'a>,
@@ -62,32 +85,33 @@ struct Taker<'a> {
     candidates: VecDeque<(u32, AgentId)>,
 }
 
-/// Shares the free slots out among the lanes where tasks of `priority` wait; answers how many slots are left.
-fn share_out(
-    problem: &Problem<'_>,
-    priority: usize,
-    free: &mut HashMap<AgentId, AgentSlots>,
-    (mut left, claims): (u32, &mut Claims),
-) -> u32 {
+/// Shares the free slots out among the lanes where tasks of `priority` wait. A queue that is full or has nothing more
+/// to give loses its turn.
+fn share_out(problem: &Problem<'_>, priority: usize, slots: &mut Slots, claims: &mut Claims) {
     let level = u8::try_from(priority).unwrap_or(u8::MAX);
-    let mut queues = takers(problem, priority, free);
-    while left > 0 {
-        let Some(mut queue) = queues.pop_front() else { break };
-        if let Some((lane, agent)) = take_one(&mut queue, free) {
+    let mut queues = takers(problem, priority, &slots.of_agents);
+    while slots.left > 0 {
+        let Some((number, mut lanes)) = queues.pop_front() else { break };
+        if slots.is_full(number) {
+            continue;
+        }
+        if let Some((lane, agent)) = take_one(&mut lanes, &mut slots.of_agents) {
             claims.add(lane, level, agent);
-            left -= 1;
-            queues.push_back(queue);
+            slots.use_one(number);
+            queues.push_back((number, lanes));
         }
     }
-    left
 }
+
+/// The lanes of one queue, by its number.
+type QueueLanes<'a> = (u32, VecDeque<Taker<'a>>);
 
 /// The lanes of each queue, beginning with the queue whose turn it is.
 fn takers<'a>(
     problem: &'a Problem<'a>,
     priority: usize,
     free: &HashMap<AgentId, AgentSlots>,
-) -> VecDeque<VecDeque<Taker<'a>>> {
+) -> VecDeque<QueueLanes<'a>> {
     let mut queues: BTreeMap<u32, VecDeque<Taker<'a>>> = BTreeMap::new();
     for lane in &problem.lanes {
         let waiting = lane.waiting.get(priority).copied().unwrap_or(0);
@@ -96,7 +120,7 @@ fn takers<'a>(
             queues.entry(lane.queue).or_default().push_back(Taker { lane, waiting, candidates });
         }
     }
-    let mut queues: VecDeque<_> = queues.into_values().collect();
+    let mut queues: VecDeque<_> = queues.into_iter().collect();
     if !queues.is_empty() {
         let count = u64::try_from(queues.len()).unwrap_or(1);
         let begin = usize::try_from(problem.turn % count).unwrap_or(0);

@@ -12,6 +12,8 @@ use super::*;
 struct Case {
     lanes: Vec<(u32, [u32; PRIORITIES], Vec<AgentId>)>,
     free: Vec<u32>,
+    /// What the limits of queues leave.
+    room: HashMap<u32, u32>,
     turn: u64,
     slots_max: u32,
 }
@@ -42,6 +44,7 @@ impl Case {
                     (agent(index), AgentSlots { free: *free, breadth })
                 })
                 .collect(),
+            room: self.room.clone(),
             turn: self.turn,
             slots_max: self.slots_max,
         }
@@ -64,6 +67,19 @@ impl Case {
         (waiting, free)
     }
 
+    /// How many tasks of each queue a plan begins.
+    fn begun(&self, claims: &[Claim]) -> HashMap<u32, u32> {
+        let mut begun = HashMap::new();
+        for claim in claims {
+            *begun.entry(self.queue(claim.lane.0)).or_default() += claim.count;
+        }
+        begun
+    }
+
+    fn queue(&self, lane: i64) -> u32 {
+        self.lanes[usize::try_from(lane - 1).unwrap()].0
+    }
+
     fn covers(&self, lane: i64, agent: AgentId) -> bool {
         self.lanes[usize::try_from(lane - 1).unwrap()].2.contains(&agent)
     }
@@ -71,8 +87,9 @@ impl Case {
 
 fn any_case() -> impl Strategy<Value = Case> {
     let lane = (0u32..4, prop::array::uniform10(prop_oneof![3 => Just(0u32), 1 => 0u32..8]), any::<u8>());
-    (prop::collection::vec(lane, 0..8), prop::collection::vec(0u32..6, 0..7), any::<u64>()).prop_map(
-        |(lanes, free, turn)| Case {
+    let room = prop::collection::hash_map(0u32..4, 0u32..6, 0..3);
+    (prop::collection::vec(lane, 0..8), prop::collection::vec(0u32..6, 0..7), room, any::<u64>()).prop_map(
+        |(lanes, free, room, turn)| Case {
             lanes: lanes
                 .into_iter()
                 .map(|(queue, waiting, mask)| {
@@ -81,6 +98,7 @@ fn any_case() -> impl Strategy<Value = Case> {
                 })
                 .collect(),
             free,
+            room,
             turn,
             slots_max: 1_000,
         },
@@ -101,9 +119,19 @@ proptest! {
     }
 
     #[test]
+    fn a_plan_begins_no_more_of_a_queue_than_its_limit_leaves(case in any_case()) {
+        for (queue, begun) in case.begun(&plan(&case.problem())) {
+            prop_assert!(case.room.get(&queue).is_none_or(|room| begun <= *room), "{begun} of queue {queue}");
+        }
+    }
+
+    #[test]
     fn a_plan_leaves_no_free_slot_that_something_waits_for(case in any_case()) {
-        let (waiting, free) = case.after(&plan(&case.problem()));
-        for ((lane, _), _) in waiting.iter().filter(|(_, left)| **left > 0) {
+        let claims = plan(&case.problem());
+        let (waiting, free) = case.after(&claims);
+        let begun = case.begun(&claims);
+        let is_full = |queue: u32| case.room.get(&queue) == Some(&begun.get(&queue).copied().unwrap_or(0));
+        for ((lane, _), _) in waiting.iter().filter(|((lane, _), left)| **left > 0 && !is_full(case.queue(*lane))) {
             for (agent, _) in free.iter().filter(|(_, left)| **left > 0) {
                 prop_assert!(!case.covers(*lane, *agent), "{agent} is free and covers lane {lane}");
             }
@@ -114,9 +142,14 @@ proptest! {
     fn nothing_is_taken_while_something_more_urgent_waits_that_the_same_agent_covers(case in any_case()) {
         let claims = plan(&case.problem());
         let (waiting, _) = case.after(&claims);
+        let begun = case.begun(&claims);
+        let is_full = |queue: u32| case.room.get(&queue) == Some(&begun.get(&queue).copied().unwrap_or(0));
         for claim in &claims {
             for ((lane, priority), left) in &waiting {
-                let passed_over = *left > 0 && *priority > claim.priority && case.covers(*lane, claim.agent);
+                let passed_over = *left > 0
+                    && *priority > claim.priority
+                    && case.covers(*lane, claim.agent)
+                    && !is_full(case.queue(*lane));
                 prop_assert!(!passed_over, "{claim:?} went before lane {lane} priority {priority}");
             }
         }
@@ -130,7 +163,7 @@ proptest! {
         let level = |count| { let mut levels = [0; PRIORITIES]; levels[5] = count; levels };
         let case = Case {
             lanes: (0..).zip(&waiting).map(|(queue, count)| (queue, level(*count), all.clone())).collect(),
-            free, turn, slots_max: 1_000,
+            free, room: HashMap::new(), turn, slots_max: 1_000,
         };
         let mut shares = vec![0; waiting.len()];
         for claim in plan(&case.problem()) {
@@ -158,6 +191,7 @@ fn the_specialist_goes_first_and_the_generalist_stays_free() {
             (0, at_priority(4, 1), vec![generalist]),
         ],
         free: vec![1, 1],
+        room: HashMap::new(),
         turn: 0,
         slots_max: 10,
     };
@@ -174,6 +208,7 @@ fn the_queue_that_begins_changes_from_plan_to_plan() {
         let case = Case {
             lanes: vec![(0, at_priority(5, 9), all.clone()), (1, at_priority(5, 9), all)],
             free: vec![1],
+            room: HashMap::new(),
             turn,
             slots_max: 10,
         };
@@ -185,8 +220,13 @@ fn the_queue_that_begins_changes_from_plan_to_plan() {
 #[test]
 fn equals_take_turns_and_a_plan_gives_out_no_more_than_its_maximum() {
     let all = vec![agent(0), agent(1), agent(2)];
-    let case =
-        Case { lanes: vec![(0, at_priority(5, 100), all)], free: vec![50, 50, 50], turn: 0, slots_max: 30 };
+    let case = Case {
+        lanes: vec![(0, at_priority(5, 100), all)],
+        free: vec![50, 50, 50],
+        room: HashMap::new(),
+        turn: 0,
+        slots_max: 30,
+    };
     let claims = plan(&case.problem());
     assert_eq!(claims.iter().map(|claim| claim.count).collect::<Vec<_>>(), [10, 10, 10]);
 }

@@ -36,6 +36,8 @@ pub struct Problem<'a> {
     pub lanes: Vec<LaneQueue<'a>>,
     /// Agents with free slots.
     pub agents: HashMap<AgentId, AgentSlots>,
+    /// How many more tasks may begin, by queue; a queue that is missing has no limit.
+    pub room: HashMap<u32, u32>,
     /// Counts plans; decides which queue begins.
     pub turn: u64,
     /// Most slots that one plan gives out.

@@ -44,8 +44,8 @@ pub enum Command {
     CreateApiKey(Box<CreateApiKey>),
     /// See [`RemoveApiKey`].
     RemoveApiKey(RemoveApiKey),
-    /// See [`PauseQueue`].
-    PauseQueue(PauseQueue),
+    /// See [`ChangeQueue`].
+    ChangeQueue(ChangeQueue),
     /// See [`Sweep`].
     Sweep(Sweep),
     /// See [`GraceLeases`].
@@ -74,7 +74,7 @@ impl Command {
             Self::ChangeAgent(_) => "change_agent",
             Self::CreateApiKey(_) => "create_api_key",
             Self::RemoveApiKey(_) => "remove_api_key",
-            Self::PauseQueue(_) => "pause_queue",
+            Self::ChangeQueue(_) => "change_queue",
             Self::Sweep(_) => "sweep",
             Self::GraceLeases(_) => "grace_leases",
             Self::RecordSystemEvent(_) => "record_system_event",
@@ -108,7 +108,7 @@ impl Command {
             | Self::PatchTask(_)
             | Self::CreateApiKey(_)
             | Self::RemoveApiKey(_)
-            | Self::PauseQueue(_)
+            | Self::ChangeQueue(_)
             | Self::Sweep(_)
             | Self::GraceLeases(_)
             | Self::RecordSystemEvent(_) => 0,
@@ -181,7 +181,7 @@ writes! {
     ChangeAgent -> AgentChange(AgentChange), boxed;
     CreateApiKey -> ApiKeyCreated(ApiKeyCreated), boxed;
     RemoveApiKey -> ApiKeyRemoved(ApiKeyRemoved);
-    PauseQueue -> QueueChanged(QueueChanged);
+    ChangeQueue -> QueueChanged(QueueChanged);
     Sweep -> Swept(Swept);
     GraceLeases -> Graced(Graced);
     RecordSystemEvent -> Recorded(());
@@ -401,17 +401,28 @@ pub struct RemoveApiKey {
     pub correlation_id: Arc<str>,
 }
 
-/// Pauses or resumes a queue; survives restarts.
+/// Changes how a queue hands out its tasks; survives restarts. A change that changes nothing leaves no event.
 #[derive(Debug, Clone)]
-pub struct PauseQueue {
+pub struct ChangeQueue {
     /// Whose.
     pub tenant: TenantId,
     /// Which queue.
     pub queue: Name,
-    /// Whether it hands out nothing from now on.
-    pub is_paused: bool,
+    /// What is changed.
+    pub edit: QueueEdit,
     /// The request that asks.
     pub correlation_id: Arc<str>,
+}
+
+/// What is changed of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueEdit {
+    /// It hands out nothing from now on.
+    Pause,
+    /// It hands out tasks again.
+    Resume,
+    /// At most so many of its tasks are worked on at a time; `None` for as many as agents take.
+    Limit(Option<u32>),
 }
 
 /// One bounded round of a janitor.

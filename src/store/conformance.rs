@@ -177,6 +177,7 @@ on_every_database! {
         a_removed_agent_is_gone_and_its_name_is_free,
         another_tenants_agent_is_not_found,
         a_queue_is_paused_and_resumed_once,
+        the_limit_of_a_queue_and_its_pause_do_not_touch_each_other,
         a_pinned_task_needs_its_agent_to_stay,
     }
     api_keys {
@@ -250,6 +251,7 @@ on_every_database! {
         a_list_is_newest_first_and_pages_without_gap_or_repeat,
         a_list_by_state_and_queue_shows_just_those,
         other_filters_narrow_a_list,
+        more_urgent_and_older_tasks_of_a_lane_are_ahead_counted_up_to_a_limit,
         a_long_list_with_a_rare_filter_goes_on_by_its_cursor,
         another_tenant_sees_nothing,
         readers_see_what_is_committed_from_two_connections_at_once,

@@ -35,7 +35,7 @@ pub enum Outcome {
     ApiKeyCreated(ApiKeyCreated),
     /// Of `RemoveApiKey`.
     ApiKeyRemoved(ApiKeyRemoved),
-    /// Of `PauseQueue`.
+    /// Of `ChangeQueue`.
     QueueChanged(QueueChanged),
     /// Of `Sweep`.
     Swept(Swept),
@@ -240,11 +240,13 @@ pub enum ApiKeyRemoved {
     NotFound,
 }
 
-/// Answer to pause and resume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Answer to a change of a queue: how it stands now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueChanged {
-    /// Whether it is paused now.
+    /// Whether it hands out nothing.
     pub is_paused: bool,
+    /// Most tasks of it that are worked on at a time.
+    pub concurrency_limit: Option<u32>,
 }
 
 /// Answer to a round of a janitor.

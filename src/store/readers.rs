@@ -209,6 +209,14 @@ impl Readers {
         self.0.ask("leases", tasks::leases).await
     }
 
+    /// How many tasks of a lane go before this one; counted up to `max`.
+    ///
+    /// # Errors
+    /// See [`Readers`].
+    pub async fn ahead(&self, lane: LaneId, priority: u8, id: TaskId, max: u32) -> Result<u32, ReadError> {
+        self.0.ask("ahead", move |session| tasks::ahead(session, lane, (priority, id), max)).await
+    }
+
     /// The stored projection, if one was saved.
     ///
     /// # Errors

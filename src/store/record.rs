@@ -113,6 +113,8 @@ pub struct LeaseRecord {
     pub task: TaskId,
     /// Which attempt.
     pub attempt: u32,
+    /// From which lane it came.
+    pub lane: LaneId,
     /// Who holds it.
     pub agent: AgentId,
     /// When it began.
@@ -125,7 +127,7 @@ pub struct LeaseRecord {
     pub is_cancel_requested: bool,
 }
 
-/// What is stored of a queue; a queue without a row is not paused.
+/// What is stored of a queue; a queue without a row is not paused and has no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueRecord {
     /// Whose.
@@ -134,6 +136,8 @@ pub struct QueueRecord {
     pub name: Name,
     /// Whether it hands out nothing.
     pub is_paused: bool,
+    /// Most tasks of it that are worked on at a time.
+    pub concurrency_limit: Option<u32>,
 }
 
 /// An event together with its queue's name.

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use domain::{Agent, AgentId, Event, EventKind, LaneId, LaneSpec, Name, TaskId, TaskState, TenantId};
 use feed::QueueFigures;
 use scheduling::problem::PRIORITIES;
-use scheduling::{AgentSlots, Claim, LaneQueue, Problem};
-use store::record::LeaseRecord;
+use scheduling::{Claim, LaneQueue, Problem};
+use store::record::{LeaseRecord, QueueRecord};
+
+use super::entries::{AgentBook, Held, Lane, Origin, QueueBook, QueueNumber};
 
 /// What an event means for the actors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub(crate) enum Effect {
     CancelAsked(TaskId),
     /// An agent came, changed or went.
     AgentChanged(TenantId, AgentId),
-    /// A queue was paused or resumed.
+    /// A queue was paused or resumed, or has another limit.
     QueuesChanged,
 }
 
@@ -36,51 +38,6 @@ pub struct UnderWay {
     pub deliveries: u64,
 }
 
-#[derive(Debug)]
-struct Lane {
-    spec: Arc<LaneSpec>,
-    queue: u32,
-    waiting: [u32; PRIORITIES],
-    planned: [u32; PRIORITIES],
-    agents: Vec<AgentId>,
-}
-
-impl Lane {
-    fn claimable(&self) -> [u32; PRIORITIES] {
-        let mut left = self.waiting;
-        for (left, planned) in left.iter_mut().zip(self.planned) {
-            *left = left.saturating_sub(planned);
-        }
-        left
-    }
-}
-
-#[derive(Debug)]
-struct AgentBook {
-    agent: Arc<Agent>,
-    wanted: u32,
-    in_flight: u32,
-    held: u32,
-    breadth: u32,
-    /// How many claims came back for it; an offer made before the last one is outdated.
-    deliveries: u64,
-}
-
-impl AgentBook {
-    fn slots(&self) -> AgentSlots {
-        let room = self.agent.asked.capacity.saturating_sub(self.held);
-        let free = self.wanted.min(room).saturating_sub(self.in_flight);
-        AgentSlots { free: if self.agent.is_draining { 0 } else { free }, breadth: self.breadth }
-    }
-}
-
-#[derive(Debug, Default)]
-struct QueueBook {
-    number: u32,
-    waiting: u64,
-    is_paused: bool,
-}
-
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
@@ -89,8 +46,9 @@ pub(crate) struct Books {
     active: HashSet<LaneId>,
     agents: HashMap<AgentId, AgentBook>,
     hungry: HashSet<AgentId>,
-    queues: HashMap<(TenantId, Name), QueueBook>,
-    held: HashMap<TaskId, (u32, AgentId)>,
+    queues: Vec<QueueBook>,
+    queue_numbers: HashMap<(TenantId, Name), QueueNumber>,
+    held: HashMap<TaskId, Held>,
     /// Claims that came back before their events.
     awaited: HashSet<(TaskId, u32)>,
 }
@@ -101,12 +59,10 @@ impl Books {
         if self.lanes.contains_key(&id) {
             return;
         }
-        let next = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
-        let queue = self
-            .queues
-            .entry((spec.tenant, spec.queue.clone()))
-            .or_insert_with(|| QueueBook { number: next, ..QueueBook::default() });
-        queue.waiting += figures.counts.waiting();
+        let queue = self.queue_number(spec.tenant, &spec.queue);
+        if let Some(book) = self.queue_mut(queue) {
+            book.waiting += figures.counts.waiting();
+        }
         let mut waiting = [0; PRIORITIES];
         for (here, there) in waiting.iter_mut().zip(figures.by_priority) {
             *here = u32::try_from(there).unwrap_or(u32::MAX);
@@ -118,8 +74,7 @@ impl Books {
                 agents.push(*agent);
             }
         }
-        let lane =
-            Lane { spec: Arc::clone(spec), queue: queue.number, waiting, planned: [0; PRIORITIES], agents };
+        let lane = Lane { spec: Arc::clone(spec), queue, waiting, planned: [0; PRIORITIES], agents };
         if waiting.iter().any(|count| *count > 0) {
             self.active.insert(id);
         }
@@ -138,7 +93,7 @@ impl Books {
                 breadth += 1;
             }
         }
-        let held = self.held.values().filter(|(_, holder)| *holder == id).count();
+        let held = self.held.values().filter(|held| held.agent == id).count();
         let book = self.agents.entry(id).or_insert_with(|| AgentBook {
             agent: Arc::clone(agent),
             wanted: 0,
@@ -161,41 +116,45 @@ impl Books {
         }
     }
 
-    /// Sets which queues are paused.
-    pub(crate) fn set_paused(&mut self, paused: &HashSet<(TenantId, Name)>) {
-        for key in paused {
-            let next = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
-            self.queues
-                .entry(key.clone())
-                .or_insert_with(|| QueueBook { number: next, ..QueueBook::default() });
+    /// Sets which queues are paused, and the limits.
+    pub(crate) fn set_queues(&mut self, stored: &[QueueRecord]) {
+        for queue in &mut self.queues {
+            (queue.is_paused, queue.limit) = (false, None);
         }
-        for (key, queue) in &mut self.queues {
-            queue.is_paused = paused.contains(key);
+        for record in stored {
+            let number = self.queue_number(record.tenant, &record.name);
+            if let Some(queue) = self.queue_mut(number) {
+                (queue.is_paused, queue.limit) = (record.is_paused, record.concurrency_limit);
+            }
         }
     }
 
     /// Takes up the attempts that were running already.
     pub(crate) fn take_up(&mut self, leases: &[LeaseRecord]) {
         for lease in leases {
-            self.hold(lease.task, lease.attempt, lease.agent);
+            self.hold(lease.task, Held { attempt: lease.attempt, agent: lease.agent, lane: lease.lane });
         }
     }
 
     /// How many tasks wait in a queue.
     pub(crate) fn waiting_in(&self, tenant: TenantId, queue: &Name) -> u64 {
-        self.queues.get(&(tenant, queue.clone())).map_or(0, |queue| queue.waiting)
+        let number = self.queue_numbers.get(&(tenant, queue.clone()));
+        number.and_then(|number| self.queue(*number)).map_or(0, |queue| queue.waiting)
     }
 
-    /// The agent that can have a task of this lane at once: nothing waits before it and a slot is free.
-    pub(crate) fn eager_agent(&self, spec: &LaneSpec) -> Option<AgentId> {
-        if self.hungry.is_empty() || self.is_paused(spec) {
+    /// The lane of a task and the agent that can have it at once: nothing waits before it, its queue has room, and a
+    /// slot is free.
+    pub(crate) fn eager_agent(&self, spec: &LaneSpec) -> Option<(Origin, AgentId)> {
+        if self.hungry.is_empty() {
             return None;
         }
-        let lane = self.lane_of.get(spec).and_then(|id| self.lanes.get(id))?;
-        if lane.waiting.iter().any(|count| *count > 0) {
+        let id = *self.lane_of.get(spec)?;
+        let lane = self.lanes.get(&id)?;
+        if self.room(lane.queue) == Some(0) || lane.waiting.iter().any(|count| *count > 0) {
             return None;
         }
-        scheduling::pick(&lane.agents, |agent| self.agents.get(&agent).map(AgentBook::slots))
+        let agent = scheduling::pick(&lane.agents, |agent| self.agents.get(&agent).map(AgentBook::slots))?;
+        Some((Origin { lane: id, head: None }, agent))
     }
 
     /// An agent says how many assignments it wants. An offer from before the last delivery is outdated: a newer one
@@ -224,29 +183,36 @@ impl Books {
         }
         let lanes = self.active.iter().filter_map(|id| {
             let lane = self.lanes.get(id)?;
-            let is_open = !self.is_paused(&lane.spec);
+            if self.room(lane.queue) == Some(0) {
+                return None;
+            }
             let waiting = lane.claimable();
-            (is_open && waiting.iter().any(|count| *count > 0)).then_some(LaneQueue {
+            waiting.iter().any(|count| *count > 0).then_some(LaneQueue {
                 lane: *id,
                 queue: lane.queue,
                 waiting,
                 agents: &lane.agents,
             })
         });
+        let lanes: Vec<_> = lanes.collect();
+        let room = lanes.iter().filter_map(|lane| Some((lane.queue, self.room(lane.queue)?))).collect();
         let agents =
             self.hungry.iter().filter_map(|id| self.agents.get(id).map(|book| (*id, book.slots()))).collect();
-        let problem = Problem { lanes: lanes.collect(), agents, turn, slots_max };
+        let problem = Problem { lanes, agents, room, turn, slots_max };
         let claims = scheduling::plan(&problem);
         for claim in &claims {
-            self.reserve(claim.agent, Some((claim.lane, claim.priority)), claim.count);
+            self.reserve(claim.agent, Origin::of(claim), claim.count);
         }
         claims
     }
 
-    /// Reserves slots of an agent, and heads of a lane where they come from one.
-    pub(crate) fn reserve(&mut self, agent: AgentId, from: Option<(LaneId, u8)>, count: u32) {
+    /// Reserves slots of an agent and of the queue, and heads of a lane where they come from one.
+    pub(crate) fn reserve(&mut self, agent: AgentId, from: Origin, count: u32) {
         if let Some(planned) = self.planned(from) {
             *planned += count;
+        }
+        if let Some(queue) = self.queue_of(from.lane) {
+            queue.in_flight += count;
         }
         if let Some(book) = self.agents.get_mut(&agent) {
             book.in_flight += count;
@@ -258,15 +224,15 @@ impl Books {
     pub(crate) fn settle(
         &mut self,
         agent: AgentId,
-        from: Option<(LaneId, u8)>,
+        from: Origin,
         planned_count: u32,
         claimed: impl Iterator<Item = (TaskId, u32)>,
     ) {
         let mut unplanned = planned_count;
         for (task, attempt) in claimed {
-            let is_folded = self.held.get(&task).is_some_and(|(there, _)| *there >= attempt);
-            self.hold(task, attempt, agent);
-            if from.is_some() && !is_folded {
+            let is_folded = self.held.get(&task).is_some_and(|there| there.attempt >= attempt);
+            self.hold(task, Held { attempt, agent, lane: from.lane });
+            if from.head.is_some() && !is_folded {
                 // Its event is still to come; until then the task is in the lane's count.
                 self.awaited.insert((task, attempt));
                 unplanned = unplanned.saturating_sub(1);
@@ -274,6 +240,9 @@ impl Books {
         }
         if let Some(planned) = self.planned(from) {
             *planned = planned.saturating_sub(unplanned);
+        }
+        if let Some(queue) = self.queue_of(from.lane) {
+            queue.in_flight = queue.in_flight.saturating_sub(planned_count);
         }
         if let Some(book) = self.agents.get_mut(&agent) {
             book.in_flight = book.in_flight.saturating_sub(planned_count);
@@ -284,9 +253,12 @@ impl Books {
     }
 
     /// Gives a reservation back whose claim was never sent.
-    pub(crate) fn unreserve(&mut self, agent: AgentId, from: Option<(LaneId, u8)>, count: u32) {
+    pub(crate) fn unreserve(&mut self, agent: AgentId, from: Origin, count: u32) {
         if let Some(planned) = self.planned(from) {
             *planned = planned.saturating_sub(count);
+        }
+        if let Some(queue) = self.queue_of(from.lane) {
+            queue.in_flight = queue.in_flight.saturating_sub(count);
         }
         if let Some(book) = self.agents.get_mut(&agent) {
             book.in_flight = book.in_flight.saturating_sub(count);
@@ -309,7 +281,9 @@ impl Books {
                 _,
                 Some(agent),
             ) => Effect::AgentChanged(event.tenant, agent),
-            (EventKind::QueuePaused | EventKind::QueueResumed, _, _) => Effect::QueuesChanged,
+            (EventKind::QueuePaused | EventKind::QueueResumed | EventKind::QueueUpdated, _, _) => {
+                Effect::QueuesChanged
+            }
             (_, Some(task), _) if ends_attempt(event) => {
                 Effect::Ended(task, event.attempt.unwrap_or(u32::MAX))
             }
@@ -334,7 +308,8 @@ impl Books {
             } else {
                 self.active.remove(&lane_id);
             }
-            if let Some(queue) = self.queues.get_mut(&(lane.spec.tenant, lane.spec.queue.clone())) {
+            let number = lane.queue;
+            if let Some(queue) = self.queue_mut(number) {
                 match (was_waiting, is_waiting) {
                     (false, true) => queue.waiting += 1,
                     (true, false) => queue.waiting = queue.waiting.saturating_sub(1),
@@ -343,9 +318,9 @@ impl Books {
             }
         }
         if let (TaskState::Working, Some(attempt), Some(agent)) = (moved.to, event.attempt, event.agent) {
-            self.hold(task, attempt, agent);
+            self.hold(task, Held { attempt, agent, lane: lane_id });
             if self.awaited.remove(&(task, attempt))
-                && let Some(planned) = self.planned(Some((lane_id, priority)))
+                && let Some(planned) = self.planned(Origin { lane: lane_id, head: Some(priority) })
             {
                 *planned = planned.saturating_sub(1);
             }
@@ -354,25 +329,31 @@ impl Books {
         }
     }
 
-    fn hold(&mut self, task: TaskId, attempt: u32, agent: AgentId) {
+    fn hold(&mut self, task: TaskId, held: Held) {
         match self.held.get(&task) {
-            Some((there, _)) if *there >= attempt => return,
-            Some((there, _)) => self.release(task, *there),
+            Some(there) if there.attempt >= held.attempt => return,
+            Some(there) => self.release(task, there.attempt),
             None => {}
         }
-        self.held.insert(task, (attempt, agent));
-        if let Some(book) = self.agents.get_mut(&agent) {
+        self.held.insert(task, held);
+        if let Some(queue) = self.queue_of(held.lane) {
+            queue.held += 1;
+        }
+        if let Some(book) = self.agents.get_mut(&held.agent) {
             book.held += 1;
         }
-        self.note_hunger(agent);
+        self.note_hunger(held.agent);
     }
 
     /// An attempt has ended; news of an older one do not touch a newer one.
     fn release(&mut self, task: TaskId, attempt: u32) {
-        if self.held.get(&task).is_none_or(|(there, _)| *there > attempt) {
+        if self.held.get(&task).is_none_or(|there| there.attempt > attempt) {
             return;
         }
-        let Some((_, agent)) = self.held.remove(&task) else { return };
+        let Some(Held { agent, lane, .. }) = self.held.remove(&task) else { return };
+        if let Some(queue) = self.queue_of(lane) {
+            queue.held = queue.held.saturating_sub(1);
+        }
         if let Some(book) = self.agents.get_mut(&agent) {
             book.held = book.held.saturating_sub(1);
         }
@@ -388,13 +369,34 @@ impl Books {
         }
     }
 
-    fn planned(&mut self, from: Option<(LaneId, u8)>) -> Option<&mut u32> {
-        let (lane, priority) = from?;
-        self.lanes.get_mut(&lane)?.planned.get_mut(usize::from(priority))
+    fn planned(&mut self, from: Origin) -> Option<&mut u32> {
+        self.lanes.get_mut(&from.lane)?.planned.get_mut(usize::from(from.head?))
     }
 
-    fn is_paused(&self, spec: &LaneSpec) -> bool {
-        self.queues.get(&(spec.tenant, spec.queue.clone())).is_some_and(|queue| queue.is_paused)
+    /// The place of a queue; one that is not known yet gets the next.
+    fn queue_number(&mut self, tenant: TenantId, name: &Name) -> QueueNumber {
+        *self.queue_numbers.entry((tenant, name.clone())).or_insert_with(|| {
+            self.queues.push(QueueBook::default());
+            QueueNumber::try_from(self.queues.len() - 1).unwrap_or(QueueNumber::MAX)
+        })
+    }
+
+    fn queue(&self, number: QueueNumber) -> Option<&QueueBook> {
+        usize::try_from(number).ok().and_then(|place| self.queues.get(place))
+    }
+
+    fn queue_mut(&mut self, number: QueueNumber) -> Option<&mut QueueBook> {
+        usize::try_from(number).ok().and_then(|place| self.queues.get_mut(place))
+    }
+
+    fn queue_of(&mut self, lane: LaneId) -> Option<&mut QueueBook> {
+        let number = self.lanes.get(&lane)?.queue;
+        self.queue_mut(number)
+    }
+
+    /// How many more tasks of a queue may begin; `None` where there is no limit.
+    fn room(&self, number: QueueNumber) -> Option<u32> {
+        self.queue(number).and_then(QueueBook::room)
     }
 }
 

@@ -5,6 +5,8 @@ use domain::{Health, Link, Move, NewAgent, Timestamp};
 use super::*;
 
 const LANE: LaneId = LaneId(1);
+const BACKLOG: Origin = Origin { lane: LANE, head: Some(5) };
+const EAGER: Origin = Origin { lane: LANE, head: None };
 
 fn agent(id: i64, capacity: u32) -> Arc<Agent> {
     Arc::new(Agent {
@@ -66,6 +68,10 @@ fn books() -> Books {
     books
 }
 
+fn stored(is_paused: bool, concurrency_limit: Option<u32>) -> QueueRecord {
+    QueueRecord { tenant: TenantId::DEFAULT, name: spec().queue.clone(), is_paused, concurrency_limit }
+}
+
 fn claimed(claims: &[Claim]) -> u32 {
     claims.iter().map(|claim| claim.count).sum()
 }
@@ -82,7 +88,7 @@ fn a_planned_slot_is_not_planned_again_before_its_claim_is_back() {
     assert_eq!(claimed(&claims), 2, "no more than its capacity");
     assert_eq!(claimed(&books.plan(1, 100)), 0, "while they are on their way");
 
-    books.settle(me, Some((LANE, 5)), 2, [(TaskId::from_raw(1), 1), (TaskId::from_raw(2), 1)].into_iter());
+    books.settle(me, BACKLOG, 2, [(TaskId::from_raw(1), 1), (TaskId::from_raw(2), 1)].into_iter());
     books.fold(&started(1, 1));
     books.fold(&started(2, 1));
     books.offer(me, 7, 1);
@@ -98,7 +104,7 @@ fn an_offer_from_before_the_last_delivery_is_ignored() {
     books.fold(&submitted(1));
     books.offer(me, 1, 0);
     assert_eq!(claimed(&books.plan(0, 100)), 1);
-    books.settle(me, Some((LANE, 5)), 1, std::iter::empty());
+    books.settle(me, BACKLOG, 1, std::iter::empty());
     books.offer(me, 1, 0);
     assert_eq!(claimed(&books.plan(1, 100)), 0, "that call has been answered");
     books.offer(me, 1, 1);
@@ -111,15 +117,69 @@ fn a_draining_agent_and_a_paused_queue_get_nothing() {
     let me = AgentId::from_raw(1);
     books.fold(&submitted(1));
     books.offer(me, 1, 0);
-    let here = (TenantId::DEFAULT, spec().queue.clone());
-    books.set_paused(&HashSet::from([here]));
+    books.set_queues(&[stored(true, None)]);
     assert_eq!(claimed(&books.plan(0, 100)), 0);
     assert_eq!(books.eager_agent(&spec()), None);
-    books.set_paused(&HashSet::new());
+    books.set_queues(&[]);
     books.put_agent(&Arc::new(Agent { is_draining: true, ..Agent::clone(&agent(1, 2)) }));
     assert_eq!(claimed(&books.plan(1, 100)), 0);
     books.put_agent(&agent(1, 2));
     assert_eq!(claimed(&books.plan(2, 100)), 1);
+}
+
+#[test]
+fn a_queue_with_a_limit_counts_what_is_held_what_is_on_its_way_and_what_was_claimed_at_its_submit() {
+    let (mut books, me) = (Books::default(), AgentId::from_raw(1));
+    books.learn_lane(LANE, &spec(), &QueueFigures::default());
+    books.put_agent(&agent(1, 9));
+    books.set_queues(&[stored(false, Some(2))]);
+    books.offer(me, 9, 0);
+    assert_eq!(books.eager_agent(&spec()), Some((EAGER, me)));
+    books.reserve(me, EAGER, 1);
+    for task in 2..=5 {
+        books.fold(&submitted(task));
+    }
+    assert_eq!(claimed(&books.plan(0, 100)), 1, "one is claimed at its submit, one more has room");
+    assert_eq!(claimed(&books.plan(1, 100)), 0);
+
+    books.settle(me, EAGER, 1, [(TaskId::from_raw(1), 1)].into_iter());
+    books.fold(&event(1, 1, None, TaskState::Working));
+    books.settle(me, BACKLOG, 1, [(TaskId::from_raw(2), 1)].into_iter());
+    books.fold(&started(2, 1));
+    books.offer(me, 7, 2);
+    assert_eq!(claimed(&books.plan(2, 100)), 0, "two are held");
+    books.fold(&ended(1, 1));
+    assert_eq!(claimed(&books.plan(3, 100)), 1, "one has ended");
+    books.unreserve(me, BACKLOG, 1);
+    books.set_queues(&[stored(false, Some(1))]);
+    assert_eq!(claimed(&books.plan(4, 100)), 0, "a lower limit ends nothing and begins nothing");
+    books.set_queues(&[stored(false, None)]);
+    assert_eq!(claimed(&books.plan(5, 100)), 3, "no limit");
+}
+
+#[test]
+fn a_queue_with_a_limit_knows_after_a_restart_what_is_held() {
+    let mut books = Books::default();
+    let waiting = QueueFigures { by_priority: [0, 0, 0, 0, 0, 4, 0, 0, 0, 0], ..QueueFigures::default() };
+    books.learn_lane(LANE, &spec(), &waiting);
+    books.take_up(&[lease(1), lease(2)]);
+    books.set_queues(&[stored(false, Some(3))]);
+    books.put_agent(&agent(1, 9));
+    books.offer(AgentId::from_raw(1), 9, 0);
+    assert_eq!(claimed(&books.plan(0, 100)), 1);
+}
+
+fn lease(task: i64) -> LeaseRecord {
+    LeaseRecord {
+        task: TaskId::from_raw(task),
+        attempt: 1,
+        lane: LANE,
+        agent: AgentId::from_raw(1),
+        started_at: Timestamp::ZERO,
+        lease_expires_at: Timestamp::MAX,
+        lease_ttl_ms: 1,
+        is_cancel_requested: false,
+    }
 }
 
 #[test]
@@ -128,10 +188,10 @@ fn a_task_is_claimed_at_its_submit_only_when_nothing_waits_before_it_and_a_slot_
     let me = AgentId::from_raw(1);
     assert_eq!(books.eager_agent(&spec()), None, "nobody asked for work");
     books.offer(me, 1, 0);
-    assert_eq!(books.eager_agent(&spec()), Some(me));
-    books.reserve(me, None, 1);
+    assert_eq!(books.eager_agent(&spec()), Some((EAGER, me)));
+    books.reserve(me, EAGER, 1);
     assert_eq!(books.eager_agent(&spec()), None, "its slot is taken");
-    books.unreserve(me, None, 1);
+    books.unreserve(me, EAGER, 1);
     books.fold(&submitted(1));
     assert_eq!(books.eager_agent(&spec()), None, "one waits before it");
 }
@@ -140,7 +200,7 @@ fn a_task_is_claimed_at_its_submit_only_when_nothing_waits_before_it_and_a_slot_
 fn late_news_of_an_old_attempt_do_not_release_a_new_one() {
     let mut books = books();
     let me = AgentId::from_raw(1);
-    books.settle(me, None, 1, [(TaskId::from_raw(1), 2)].into_iter());
+    books.settle(me, EAGER, 1, [(TaskId::from_raw(1), 2)].into_iter());
     books.fold(&ended(1, 1));
     books.fold(&started(1, 2));
     books.offer(me, 9, 1);
@@ -148,7 +208,7 @@ fn late_news_of_an_old_attempt_do_not_release_a_new_one() {
         books.fold(&submitted(task));
     }
     assert_eq!(claimed(&books.plan(0, 100)), 1, "one of two slots is held");
-    books.unreserve(me, Some((LANE, 5)), 1);
+    books.unreserve(me, BACKLOG, 1);
     books.fold(&ended(1, 2));
     assert_eq!(claimed(&books.plan(1, 100)), 2);
 }
@@ -157,16 +217,7 @@ fn late_news_of_an_old_attempt_do_not_release_a_new_one() {
 fn an_agent_that_comes_back_finds_what_it_holds_counted() {
     let mut books = Books::default();
     books.learn_lane(LANE, &spec(), &QueueFigures::default());
-    let lease = LeaseRecord {
-        task: TaskId::from_raw(1),
-        attempt: 1,
-        agent: AgentId::from_raw(1),
-        started_at: Timestamp::ZERO,
-        lease_expires_at: Timestamp::MAX,
-        lease_ttl_ms: 1,
-        is_cancel_requested: false,
-    };
-    books.take_up(&[lease]);
+    books.take_up(&[lease(1)]);
     books.put_agent(&agent(1, 2));
     books.fold(&submitted(2));
     books.fold(&submitted(3));
@@ -196,7 +247,7 @@ fn a_claim_that_overtakes_its_event_is_not_planned_a_second_time() {
     books.fold(&submitted(1));
     books.offer(me, 1, 0);
     assert_eq!(claimed(&books.plan(0, 100)), 1);
-    books.settle(me, Some((LANE, 5)), 1, [(TaskId::from_raw(1), 1)].into_iter());
+    books.settle(me, BACKLOG, 1, [(TaskId::from_raw(1), 1)].into_iter());
     books.offer(other, 1, 0);
     assert_eq!(claimed(&books.plan(1, 100)), 0, "the task is taken, though its event is not folded yet");
     books.fold(&started(1, 1));

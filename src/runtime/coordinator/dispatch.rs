@@ -6,6 +6,7 @@ use store::command::ClaimTasks;
 use supervision::{ActorRef, ChildSpec, Context, Restart};
 
 use super::advance::end_actor;
+use super::entries::Origin;
 use super::{Coordinator, push_news};
 use crate::agent::{self, LeaseGrant};
 use crate::board::Holder;
@@ -29,7 +30,7 @@ impl Coordinator {
         self.turn = self.turn.wrapping_add(1);
         self.shared.metrics.plans.inc();
         for claim in claims {
-            let (from, planned, agent) = (Some((claim.lane, claim.priority)), claim.count, claim.agent);
+            let (from, planned, agent) = (Origin::of(&claim), claim.count, claim.agent);
             let (shared, coordinator) = (self.shared.clone(), cx.actor_ref());
             let command = ClaimTasks {
                 lane: claim.lane,
@@ -57,7 +58,7 @@ impl Coordinator {
         let grant = LeaseGrant::new(claimed, me.clone(), self.shared.metrics.clone());
         let attempts = grant.claimed().iter().map(|claimed| (claimed.task, claimed.attempt));
         self.books.settle(agent, from, planned, attempts);
-        if from.is_none() && !grant.is_empty() {
+        if from.head.is_none() && !grant.is_empty() {
             self.shared.metrics.eager_claims.inc();
         }
         for claimed in grant.claimed() {

@@ -13,7 +13,6 @@ use supervision::Context;
 use super::Coordinator;
 use super::advance::end_actor;
 use super::books::Books;
-use super::refresh_queues::paused;
 use crate::inbox::News;
 use crate::task::TaskLease;
 
@@ -76,7 +75,7 @@ impl Coordinator {
             self.books.learn_lane(*id, spec, figures);
         }
         self.books.take_up(&snapshot.leases);
-        self.books.set_paused(&paused(&snapshot.queues));
+        self.books.set_queues(&snapshot.queues);
         let known: HashSet<AgentId> = snapshot.agents.iter().map(|agent| agent.id).collect();
         for seat in self.shared.directory.seats() {
             if !known.contains(&seat.agent.id) {

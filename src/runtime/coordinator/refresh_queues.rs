@@ -1,10 +1,7 @@
-//! A queue was paused or resumed: the books learn which are.
+//! A queue was paused or resumed, or has another limit: the books learn how all of them stand.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{Name, TenantId};
-use store::record::QueueRecord;
 use supervision::{Context, Handle, Promise, Reply};
 
 use super::Coordinator;
@@ -12,7 +9,7 @@ use super::Coordinator;
 /// How long it waits before it asks a store again that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// Read which queues are paused. Done when the answer comes.
+/// Read how the queues stand. Done when the answer comes.
 pub struct RefreshQueues;
 
 impl actix::Message for RefreshQueues {
@@ -39,7 +36,7 @@ impl Coordinator {
         let shared = self.shared.clone();
         cx.spawn(async move { shared.readers.all_queues().await }, |coordinator, queues, cx| match queues {
             Ok(queues) => {
-                coordinator.books.set_paused(&paused(&queues));
+                coordinator.books.set_queues(&queues);
                 if coordinator.queue_refresh.end() {
                     coordinator.read_queues(cx);
                 }
@@ -51,9 +48,4 @@ impl Coordinator {
             }
         });
     }
-}
-
-/// Those that are paused.
-pub(crate) fn paused(queues: &[QueueRecord]) -> HashSet<(TenantId, Name)> {
-    queues.iter().filter(|queue| queue.is_paused).map(|queue| (queue.tenant, queue.name.clone())).collect()
 }

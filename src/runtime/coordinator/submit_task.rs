@@ -50,27 +50,23 @@ impl Coordinator {
         let eager = (self.is_ready && asked.start == Start::Now)
             .then(|| self.books.eager_agent(&asked.lane(caller.tenant)))
             .flatten();
-        let command = self.command(&caller, asked, key, eager);
-        let Some(agent) = eager else {
+        let command = self.command(&caller, asked, key, eager.map(|(_, agent)| agent));
+        let Some((from, agent)) = eager else {
             // When the queue is full the reply is dropped with the closure; its waiter reads that as overload.
             let _ = self.shared.writer.send(command, move |outcome| {
                 let _ = reply.send(outcome.map_err(Error::from));
             });
             return;
         };
-        self.books.reserve(agent, None, 1);
+        self.books.reserve(agent, from, 1);
         let (shared, coordinator) = (self.shared.clone(), cx.actor_ref());
         let sent = self.shared.writer.send(command, move |outcome| {
             let claimed = eagerly_claimed(outcome.as_ref().ok());
-            push_news(
-                &shared,
-                &coordinator,
-                News::Claimed(ClaimsBack { agent, from: None, planned: 1, claimed }),
-            );
+            push_news(&shared, &coordinator, News::Claimed(ClaimsBack { agent, from, planned: 1, claimed }));
             let _ = reply.send(outcome.map_err(Error::from));
         });
         if sent.is_err() {
-            self.books.unreserve(agent, None, 1);
+            self.books.unreserve(agent, from, 1);
         }
     }
 

@@ -6,7 +6,7 @@ use domain::{AgentId, AgentPatch, EventKind, Health, TaskState, TenantId};
 
 use super::Rig;
 use super::world::{ME, World, name};
-use crate::command::{AgentEdit, ChangeAgent, PauseQueue};
+use crate::command::{AgentEdit, ChangeAgent, ChangeQueue, QueueEdit};
 use crate::outcome::{AgentChange, QueueChanged, Registered};
 
 pub(super) fn an_agent_is_registered_under_a_free_name<R: Rig>() {
@@ -85,12 +85,11 @@ pub(super) fn another_tenants_agent_is_not_found<R: Rig>() {
 
 pub(super) fn a_queue_is_paused_and_resumed_once<R: Rig>() {
     let mut world = World::<R>::new();
-    let pause =
-        |is_paused| PauseQueue { tenant: ME, queue: name("q"), is_paused, correlation_id: "r".into() };
     let told = world.told(|world| {
-        assert_eq!(world.apply(pause(false)), QueueChanged { is_paused: false });
+        assert_eq!(world.apply(edited(QueueEdit::Resume)), QueueChanged::default());
         for is_paused in [true, true, false, false, true] {
-            assert_eq!(world.apply(pause(is_paused)), QueueChanged { is_paused });
+            let edit = if is_paused { QueueEdit::Pause } else { QueueEdit::Resume };
+            assert_eq!(world.apply(edited(edit)), QueueChanged { is_paused, concurrency_limit: None });
         }
     });
     assert_eq!(told, [EventKind::QueuePaused, EventKind::QueueResumed, EventKind::QueuePaused]);
@@ -100,6 +99,30 @@ pub(super) fn a_queue_is_paused_and_resumed_once<R: Rig>() {
     assert_eq!((queues.len(), queues[0].is_paused), (1, true));
     assert_eq!(world.ask(|readers| readers.all_queues()), queues);
     assert_eq!(world.ask(|readers| readers.queues(TenantId(2))), []);
+}
+
+pub(super) fn the_limit_of_a_queue_and_its_pause_do_not_touch_each_other<R: Rig>() {
+    let mut world = World::<R>::new();
+    let told = world.told(|world| {
+        for limit in [None, Some(3), Some(3), None, Some(1)] {
+            let changed = world.apply(edited(QueueEdit::Limit(limit)));
+            assert_eq!(changed, QueueChanged { is_paused: false, concurrency_limit: limit });
+        }
+        let changed = world.apply(edited(QueueEdit::Pause));
+        assert_eq!(changed, QueueChanged { is_paused: true, concurrency_limit: Some(1) });
+    });
+    assert_eq!(told[..3], [EventKind::QueueUpdated; 3]);
+    assert_eq!(told[3..], [EventKind::QueuePaused]);
+    let data: Vec<_> = world.events.iter().rev().take(3).map(|event| event.data.to_string()).collect();
+    let updated = |limit| format!(r#"{{"queue":"q","concurrency_limit":{limit}}}"#);
+    assert_eq!(data, [r#"{"queue":"q"}"#.to_owned(), updated("1"), updated("null")]);
+    world.rig.reopen();
+    let queues = world.ask(|readers| readers.queues(ME));
+    assert_eq!((queues[0].is_paused, queues[0].concurrency_limit), (true, Some(1)));
+}
+
+fn edited(edit: QueueEdit) -> ChangeQueue {
+    ChangeQueue { tenant: ME, queue: name("q"), edit, correlation_id: "r".into() }
 }
 
 pub(super) fn a_pinned_task_needs_its_agent_to_stay<R: Rig>() {

@@ -5,7 +5,9 @@ use domain::{Start, TaskState, TenantId};
 
 use super::Rig;
 use super::world::{LEASE_MS, ME, World, failure, handed_back, success};
-use crate::command::{AgentEdit, CancelTask, Chore, PatchTask, PauseQueue, RecordSystemEvent, RedriveTask};
+use crate::command::{
+    AgentEdit, CancelTask, ChangeQueue, Chore, PatchTask, QueueEdit, RecordSystemEvent, RedriveTask,
+};
 use domain::EventKind;
 
 /// A history in which everything happens that is told of.
@@ -44,8 +46,11 @@ fn everything<R: Rig>() -> World<R> {
     world.submit_with("expires", |task| task.timeouts.schedule_to_start_ms = Some(1));
     world.wait_ms(1);
     world.sweep(Chore::ExpireWaiting);
-    let queue = "default".parse().unwrap();
-    world.apply(PauseQueue { tenant: ME, queue, is_paused: true, correlation_id });
+    let queue: domain::Name = "default".parse().unwrap();
+    for edit in [QueueEdit::Pause, QueueEdit::Limit(Some(2))] {
+        let (queue, correlation_id) = (queue.clone(), correlation_id.clone());
+        world.apply(ChangeQueue { tenant: ME, queue, edit, correlation_id });
+    }
     world.change_agent(done.agent, AgentEdit::Drain(true));
     world.change_agent(done.agent, AgentEdit::Remove);
     world.apply(RecordSystemEvent { kind: EventKind::SystemStarted, data: "{}".into() });

@@ -120,6 +120,9 @@ fn lists_seek_along_their_runs() {
     let all = listing::TenantIds { tenant: 1, before, limit };
     seeks(&mut conn, &all, "tasks USING INTEGER PRIMARY KEY (rowid<?)");
     follows(&mut conn, &tasks::Leases {}, "USING INDEX tasks_leased");
+    let ahead = tasks::Ahead { lane, priority: 5, before, max: 9 };
+    follows(&mut conn, &ahead, "tasks USING COVERING INDEX tasks_queued (lane_id=? AND priority>?)");
+    follows(&mut conn, &ahead, "tasks USING COVERING INDEX tasks_queued (lane_id=? AND priority=? AND id<?)");
     seeks(&mut conn, &LoadLastAttempt { task: 1 }, "attempts USING PRIMARY KEY (task_id=?)");
 }
 

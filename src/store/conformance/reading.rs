@@ -124,6 +124,25 @@ pub(super) fn a_long_list_with_a_rare_filter_goes_on_by_its_cursor<R: Rig>() {
     assert_eq!((second.items.len(), second.items[0].id, second.next_before), (1, rare, None));
 }
 
+pub(super) fn more_urgent_and_older_tasks_of_a_lane_are_ahead_counted_up_to_a_limit<R: Rig>() {
+    let mut world = World::<R>::new();
+    let mut submit = |priority, word: &str| {
+        world.submit_with("t", |task| {
+            task.priority = priority;
+            task.queue = name(word);
+        })
+    };
+    submit(5, "q");
+    submit(9, "q");
+    submit(9, "other");
+    let asked = submit(5, "q");
+    submit(5, "q");
+    submit(4, "q");
+    let lane = world.ask(|readers| readers.task(ME, asked.id)).unwrap().record.lane;
+    let ahead = |max| world.ask(|readers| readers.ahead(lane, 5, asked.id, max));
+    assert_eq!((ahead(10), ahead(2), ahead(1)), (2, 2, 1));
+}
+
 pub(super) fn another_tenant_sees_nothing<R: Rig>() {
     let mut world = World::<R>::new();
     let id = world.submit("mine").id;

@@ -3,13 +3,13 @@
 mod append_output;
 mod cancel_task;
 mod change_agent;
+mod change_queue;
 pub(crate) mod claim_tasks;
 mod create_api_key;
 mod finish_attempt;
 pub(crate) mod grace_leases;
 mod keys;
 mod patch_task;
-mod pause_queue;
 mod record_system_event;
 mod redrive_task;
 mod register_agent;
@@ -48,7 +48,7 @@ pub(crate) fn apply(batch: &mut Batch<'_>, command: &Command) -> Result<Outcome,
         Command::ChangeAgent(command) => change_agent::apply(batch, command).map(Outcome::AgentChange),
         Command::CreateApiKey(command) => create_api_key::apply(batch, command).map(Outcome::ApiKeyCreated),
         Command::RemoveApiKey(command) => remove_api_key::apply(batch, command).map(Outcome::ApiKeyRemoved),
-        Command::PauseQueue(command) => pause_queue::apply(batch, command).map(Outcome::QueueChanged),
+        Command::ChangeQueue(command) => change_queue::apply(batch, command).map(Outcome::QueueChanged),
         Command::Sweep(command) => sweep::apply(batch, command).map(Outcome::Swept),
         Command::GraceLeases(command) => grace_leases::apply(batch, *command).map(Outcome::Graced),
         Command::RecordSystemEvent(command) => {

@@ -131,6 +131,7 @@ diesel::table! {
         tenant_id -> BigInt,
         name -> Text,
         is_paused -> Bool,
+        concurrency_limit -> Nullable<Integer>,
     }
 }
 

@@ -50,9 +50,15 @@ pub(crate) fn queues(
     if let Some(tenant) = tenant {
         query = query.filter(queues::tenant_id.eq(tenant.0));
     }
-    let rows: Vec<(i64, String, bool)> = query.load(session.conn)?;
-    let record = |(tenant, name, is_paused): (i64, String, bool)| {
-        Ok(QueueRecord { tenant: TenantId(tenant), name: columns::name(&name)?, is_paused })
+    let rows: Vec<(i64, String, bool, Option<i32>)> = query.load(session.conn)?;
+    let record = |(tenant, name, is_paused, limit): (i64, String, bool, Option<i32>)| {
+        let concurrency_limit = limit.map(columns::count);
+        Ok(QueueRecord {
+            tenant: TenantId(tenant),
+            name: columns::name(&name)?,
+            is_paused,
+            concurrency_limit,
+        })
     };
     rows.into_iter().map(record).collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
-use domain::{AgentId, TaskId, TaskState, TenantId, Timestamp};
+use domain::{AgentId, LaneId, TaskId, TaskState, TenantId, Timestamp};
 
 use super::Session;
 use crate::record::{AttemptRecord, LeaseRecord, OutputChunk, TaskDetail, TaskRecord};
@@ -142,6 +142,7 @@ pub(crate) fn leases(session: &mut Session<'_>) -> Result<Vec<LeaseRecord>, Fail
     let lease = |raw: RawLease| LeaseRecord {
         task: TaskId::from_raw(raw.id),
         attempt: count(raw.attempt),
+        lane: LaneId(raw.lane_id),
         agent: AgentId::from_raw(raw.agent_id),
         started_at: Timestamp::from_micros(raw.started_at),
         lease_expires_at: Timestamp::from_micros(raw.lease_expires_at),
@@ -156,6 +157,7 @@ pub(crate) fn leases(session: &mut Session<'_>) -> Result<Vec<LeaseRecord>, Fail
 struct RawLease {
     id: i64,
     attempt: i32,
+    lane_id: i64,
     agent_id: i64,
     started_at: i64,
     lease_expires_at: i64,
@@ -174,9 +176,31 @@ statement! {
     "SELECT result FROM attempts WHERE task_id = "; task, " AND attempt = "; attempt
 }
 
+/// How many tasks of a lane are ahead of one, counted up to `max`.
+pub(crate) fn ahead(
+    session: &mut Session<'_>,
+    lane: LaneId,
+    (priority, id): (u8, TaskId),
+    max: u32,
+) -> Result<u32, Failure> {
+    let (priority, max) = (i16::from(priority), i64::from(max));
+    let query = Ahead { lane: lane.0, priority, before: id.raw(), max };
+    let (ahead,): (i64,) = query.get_result(session.conn)?;
+    Ok(u32::try_from(ahead).unwrap_or(u32::MAX))
+}
+
+statement! {
+    /// Those of higher priority, then older ones of the same; never more rows than are counted.
+    Ahead { lane: i64, priority: i16, before: i64, max: i64 } -> (BigInt,) =
+    "SELECT count(*) FROM (SELECT id FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND lane_id = "; lane,
+    " AND priority > "; priority,
+    " UNION ALL SELECT id FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND lane_id = "; lane,
+    " AND priority = "; priority, " AND id < "; before, " LIMIT "; max, ")"
+}
+
 statement! {
     /// Every working attempt.
-    Leases {} -> (BigInt, Integer, BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>) =
-    "SELECT id, attempt, agent_id, started_at, lease_expires_at, lease_ttl_ms, cancel_requested_at FROM tasks \
+    Leases {} -> (BigInt, Integer, BigInt, BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>) =
+    "SELECT id, attempt, lane_id, agent_id, started_at, lease_expires_at, lease_ttl_ms, cancel_requested_at FROM tasks \
      INDEXED BY tasks_leased WHERE state = 2 ORDER BY lease_expires_at"
 }
