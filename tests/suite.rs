@@ -3,8 +3,10 @@
 mod api_agents;
 mod api_contract;
 mod api_errors;
+mod api_explain;
 mod api_output;
 mod api_process_agents;
+mod api_queues;
 mod api_tasks;
 mod api_workspaces;
 mod backups;

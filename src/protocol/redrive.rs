@@ -181,6 +181,13 @@ mod tests {
     }
 
     #[test]
+    fn a_thousand_at_a_time_are_the_most() {
+        let many = |count| format!(r#"{{"task_ids":[{}]}}"#, vec![r#""a""#; count].join(","));
+        assert!(matches!(asked(&many(1_000)), Ok(RedriveAsked::These(ids)) if ids.len() == 1_000));
+        assert_eq!(asked(&many(1_001)), Err(vec!["task_ids".to_owned()]));
+    }
+
+    #[test]
     fn a_filter_is_read_strictly() {
         let body = r#"{"limit":1001,"cursor":"x","filter":{"queue":"Q","kind":"","agent_id":"ada",
             "labels":{"K":"v"},"created_after":"yesterday","created_before":"2026-01-01T00:00:00Z"}}"#;

@@ -75,9 +75,8 @@ fn a_bulk_item_is_a_failure_when_it_has_an_error_and_is_checked_by_itself() {
 
 #[test]
 fn a_bulk_call_holds_one_to_a_thousand_items() {
-    let many = |n: usize| format!(r#"{{"task_ids":[{}]}}"#, vec!["\"x\""; n].join(","));
-    assert_eq!(read::<Redrive>("{}").unwrap_err(), ["task_ids"]);
-    assert_eq!(read::<Redrive>(&many(1_000)).unwrap().len(), 1_000);
-    assert_eq!(read::<Redrive>(&many(1_001)).unwrap_err(), ["task_ids"]);
+    let many = |n: usize| format!(r#"{{"items":[{}]}}"#, vec![r#"{"task_id":"x"}"#; n].join(","));
+    assert_eq!(read::<FinishMany>(&many(1_000)).unwrap().len(), 1_000);
+    assert_eq!(read::<FinishMany>(&many(1_001)).unwrap_err(), ["items"]);
     assert_eq!(read::<FinishMany>(r#"{"items":[]}"#).unwrap_err(), ["items"]);
 }
