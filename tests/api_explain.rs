@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Hive, Options};
+use tests::Hive;
 
 use crate::api_tasks::{act, claim, patch};
 
@@ -43,7 +43,7 @@ fn has(reason: &Value, expected: &Value) {
 
 #[tokio::test]
 async fn a_waiting_task_says_what_its_agents_lack_and_how_they_stand() -> Result<()> {
-    let hive = Hive::start_with(Options::default().set("HIVE__AGENT__OFFLINE_AFTER_MS", 1_000)).await?;
+    let hive = Hive::start().await?;
     let id = hive.submit(&json!({"title": "t", "requires": ["gpu", "rust"]})).await?;
     let nobody = json!({"code": "no_capable_agent", "agents": 0, "missing": ["gpu", "rust"]});
     has(&why(&hive, &id, "queued").await?, &nobody);

@@ -67,6 +67,7 @@ mod list_api_keys;
 mod list_attempts;
 mod list_dead_letters;
 mod list_events;
+mod list_nodes;
 mod list_output;
 mod list_queues;
 mod list_task_events;

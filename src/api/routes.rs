@@ -90,6 +90,7 @@ routes! {
     "/api/v2/events" allows "GET, HEAD" { get list_events::list_events, }
     "/api/v2/system" allows "GET, HEAD" { get show_system::show_system, }
     "/api/v2/system/actors" allows "GET, HEAD" { get list_actors::list_actors, }
+    "/api/v2/system/nodes" allows "GET, HEAD" { get list_nodes::list_nodes, }
     "/api/v2/openapi.json" allows "GET, HEAD" { get openapi::show_openapi, }
     "/api/v2/auth/keys" allows "POST, GET, HEAD" {
         post create_api_key::create_api_key, get list_api_keys::list_api_keys,

@@ -43,7 +43,8 @@ pub(crate) async fn show_system(hive: Hive, principal: Allowed<ReadHive>, _: NoQ
     })
 }
 
-const fn word(phase: Phase) -> &'static str {
+/// A phase as it is shown.
+pub(crate) const fn word(phase: Phase) -> &'static str {
     match phase {
         Phase::Starting => "starting",
         Phase::Serving => "serving",

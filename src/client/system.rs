@@ -1,7 +1,7 @@
 //! The hive itself: events, figures, actors, health.
 
 use protocol::query::EventQuery;
-use protocol::{EventView, HealthView, Page, SystemView};
+use protocol::{EventView, HealthView, Items, NodeView, Page, SystemView};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -24,6 +24,14 @@ impl Client {
     /// See [`Error`].
     pub async fn system(&self) -> Result<Answer<SystemView>, Error> {
         self.call(Call::new(Method::GET, &["system"])).await
+    }
+
+    /// `GET /system/nodes`.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn nodes(&self) -> Result<Answer<Items<NodeView>>, Error> {
+        self.call(Call::new(Method::GET, &["system", "nodes"])).await
     }
 
     /// `GET /system/actors`: the live tree.

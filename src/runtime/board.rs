@@ -183,6 +183,12 @@ impl Board {
         self.running.read().get(&task).map(|there| there.output.subscribe())
     }
 
+    /// How many attempts are on the board.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.running.read().len()
+    }
+
     /// All actors, in no order.
     #[must_use]
     pub fn actors(&self) -> Vec<ActorRef<TaskActor>> {

@@ -320,6 +320,12 @@ impl RuntimeHandle {
         self.shared.board.progress(task)
     }
 
+    /// How many attempts have an actor in this process.
+    #[must_use]
+    pub fn running_attempts(&self) -> u64 {
+        u64::try_from(self.shared.board.count()).unwrap_or(u64::MAX)
+    }
+
     /// The last sign of life of an agent in this process.
     #[must_use]
     pub fn last_seen(&self, agent: AgentId) -> Option<Timestamp> {
