@@ -1,9 +1,8 @@
 //! The hive itself: events, figures, actors, health.
 
-use protocol::query::EventQuery;
-use protocol::{EventView, HealthView, Items, NodeView, Page, SystemView};
+use protocol::query::{ActorQuery, EventQuery};
+use protocol::{ActorsView, EventView, HealthView, Items, NodeView, Page, SystemView};
 use reqwest::Method;
-use serde_json::Value;
 
 use crate::answer::Answer;
 use crate::call::{Call, Client};
@@ -38,18 +37,18 @@ impl Client {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn actors(&self) -> Result<Answer<Value>, Error> {
-        self.call(Call::new(Method::GET, &["system", "actors"])).await
+    pub async fn actors(&self, query: &ActorQuery) -> Result<Answer<ActorsView>, Error> {
+        self.call(Call::new(Method::GET, &["system", "actors"]).query(query.pairs())).await
     }
 
     /// `GET /health`; an unhealthy hive answers too.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn health(&self) -> Result<HealthView, Error> {
+    pub async fn health(&self) -> Result<Answer<HealthView>, Error> {
         let text = self.fetch("", Call::new(Method::GET, &["health"])).await?;
-        serde_json::from_str(&text)
-            .map_err(|error| Error::Unexpected { url: self.base_url().to_owned(), what: error.to_string() })
+        let health = serde_json::from_str(&text).map_err(|error| self.unexpected(error.to_string()))?;
+        Ok(Answer::new(health, text, false, 200))
     }
 
     /// `GET /health/ready`: whether it takes requests now.

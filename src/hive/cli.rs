@@ -7,10 +7,13 @@
 mod agent;
 mod agent_add;
 mod agent_drain;
+mod agent_lease;
 mod agent_list;
 mod agent_remove;
+mod agent_restart;
 mod agent_resume;
 mod agent_show;
+mod agent_update;
 mod auth;
 mod auth_key_create;
 mod auth_key_list;
@@ -30,30 +33,47 @@ mod events;
 mod exec_guard;
 mod help;
 mod input;
+mod json_lines;
+mod link_flags;
 mod link_words;
 mod man;
 mod output_follow;
 mod process_flags;
 mod queue;
+mod queue_limit;
 mod queue_list;
 mod queue_pause;
 mod queue_resume;
+mod queue_show;
 mod screen;
 mod serve;
 mod size;
 mod system;
+mod system_actors;
+mod system_health;
+mod system_metrics;
 mod table;
 mod task;
+mod task_append;
+mod task_attempts;
 mod task_bulk;
 mod task_cancel;
+mod task_complete;
+mod task_explain;
+mod task_fail;
+mod task_finish;
+mod task_heartbeat;
 mod task_list;
 mod task_output;
+mod task_redrive;
 mod task_retry;
 mod task_show;
 mod task_submit;
+mod task_update;
 mod task_wait;
 #[cfg(test)]
 mod tests;
+mod usage_flags;
 mod words;
 mod workspace;
 mod workspace_list;
@@ -144,7 +164,7 @@ enum Command {
     /// See and clean up the worktrees that agents left
     #[command(subcommand)]
     Workspace(workspace::Workspace),
-    /// See, pause and resume queues
+    /// See, pause, resume and limit queues
     #[command(subcommand)]
     Queue(queue::Queue),
     /// Say who else gets in
@@ -152,7 +172,7 @@ enum Command {
     Auth(auth::Auth),
     /// Read the log: everything that happened, in order
     Events(events::Events),
-    /// Show how the hive is doing
+    /// Show how the hive is doing, or look closer
     System(system::System),
     /// Look at everything a hive needs and say what is missing
     Doctor(doctor::Doctor),

@@ -63,6 +63,113 @@ pub const OUTPUT: &str = "\
 With --follow it prints what the attempts write as they write it, from the latest one on, and ends with 0 when the
 task has ended, however it ended.";
 
+/// Under `hive task explain`.
+pub const EXPLAIN: &str = "\
+The reason that matters most stands first: delayed, backoff, queue_paused, limit, no_capable_agent, agents_draining,
+agents_offline, agents_failed, agents_busy, agents_free, working, cancel_requested, completed, failed, canceled.
+With --json each reason has its numbers.
+Example:
+  hive task explain task_0123456789abc";
+
+/// Under `hive task update`.
+pub const TASK_UPDATE: &str = "\
+Labels are set together: those that are named take the place of all that the task has. A task that has ended keeps what
+it has.
+Examples:
+  hive task update task_0123456789abc --priority 9
+  hive task update task_0123456789abc --label team=blue --label month=may";
+
+/// Under `hive task redrive`.
+pub const REDRIVE: &str = "\
+Prints the ids of those that were put back. One that is refused takes no other with it: it is named on stderr, and the
+command ends with the code of the first one, 5 for no such task, 6 for one that is no dead letter.
+Examples:
+  hive task redrive task_0123456789abc task_0123456789abd
+  hive task redrive --queue night --label team=blue --created-after 2h
+  hive task redrive --all --limit 100";
+
+/// Under `hive task heartbeat`.
+pub const HEARTBEAT: &str = "\
+A lease ends after 30 s without a heartbeat, unless the hive says otherwise; give one at a third of that. Ends with 6
+when the attempt does not hold the task any more: then its work is in vain.
+Example:
+  hive task heartbeat task_0123456789abc --attempt 1 --progress 0.4 --message \"page 4 of 10\"";
+
+/// Under `hive task append`.
+pub const APPEND: &str = "\
+An attempt writes 10 MiB at most, unless the hive says otherwise; what is more is cut.
+Examples:
+  hive task append task_0123456789abc --attempt 1 \"page 4 of 10\"
+  ./work.sh 2>&1 >result.json | hive task append task_0123456789abc --attempt 1 -";
+
+/// Under `hive task complete`.
+pub const COMPLETE: &str = "\
+The same report twice is answered the same. Ends with 6 when the attempt does not hold the task any more.
+Examples:
+  hive task complete task_0123456789abc --attempt 1 --result '{\"words\": 3}'
+  hive task complete task_0123456789abc --attempt 1 --result @result.json --input-tokens 812 --cost-usd 0.01";
+
+/// Under `hive task fail`.
+pub const FAIL: &str = "\
+The task is tried again after its backoff while attempts are left; with --no-retry it is a dead letter at once. Ends
+with 6 when the attempt does not hold the task any more.
+Example:
+  hive task fail task_0123456789abc --attempt 1 --error-kind rate_limited --message \"the model is busy\"";
+
+/// Under `hive task finish`.
+pub const FINISH: &str = "\
+Each line is a report as POST /api/v2/leases/complete takes it, with a result or an error; up to 1,000 lines are stored
+in one commit. Prints each task with its state. A line that is refused takes no other with it: it is named on stderr,
+and the command ends with 8.
+Example:
+  hive agent lease words --max 100 --json | jq -c '.assignments[] | {task_id, attempt, result: .input}' |
+    hive task finish -";
+
+/// Under `hive agent update`.
+pub const AGENT_UPDATE: &str = "\
+What is not named stays as it is. Capabilities, labels, --arg, --env-file, --inherit-env and the limits (--cpu,
+--memory, --file-size, --open-files) are each set together: what is named takes the place of all there was. A new
+command ends the tie to a preset. A worker stays a worker, and a process stays a process.
+Examples:
+  hive agent update ada --capacity 4 --capabilities rust,docker
+  hive agent update bob --timeout 30m --memory 2G -- python3 /opt/agents/bob.py";
+
+/// Under `hive agent restart`.
+pub const AGENT_RESTART: &str = "\
+For an agent that the hive has given up after too many failures, or that hangs. What it works on goes on; a worker that
+waits for assignments is told that there are none, and asks again.
+Example:
+  hive agent restart ada";
+
+/// Under `hive agent lease`.
+pub const AGENT_LEASE: &str = "\
+Each assignment is a task and the number of an attempt; report on it with `hive task heartbeat`, `append`, `complete`
+and `fail`. --json has the input, too. When there is nothing to do, it prints nothing and ends with 0.
+Examples:
+  hive agent lease words --wait 30s --json
+  hive agent lease words --max 10";
+
+/// Under `hive queue limit`.
+pub const QUEUE_LIMIT: &str = "\
+A lower limit ends nothing that is worked on: nothing more begins until enough has ended. Survives restarts.
+Examples:
+  hive queue limit night 2
+  hive queue limit night none";
+
+/// Under `hive system actors`.
+pub const ACTORS: &str = "\
+MAILBOX is how many messages wait and how many may. Below the tree stand the last 10 failures and what the supervisor
+did then: restarted, ended, given_up or escalated. --json has up to 256 of them.
+Examples:
+  hive system actors --prefix hive/agents
+  hive system actors --json | jq '.items[] | select(.restarts > 0)'";
+
+/// Under `hive system health`.
+pub const HEALTH: &str = "\
+Needs no token. Ends with 9 while the hive starts, drains or has no database, or when a part of it does not work.
+Example:
+  until hive system health >/dev/null 2>&1; do sleep 0.1; done";
+
 /// Under `hive doctor`.
 pub const DOCTOR: &str = "\
 Each line is `ok`, a `note` (worth knowing) or a `problem`. Ends with 0 when there is no problem, else with the exit

@@ -4,33 +4,34 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use client::Client;
-use domain::{AgentId, ApiKeyId};
+use domain::{AgentId, ApiKeyId, Timestamp};
 use protocol::page::LIMIT_MAX;
 use protocol::query::PageQuery;
 use serde_json::value::RawValue;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::span::Span;
 
 /// More than any hive takes; reading on would only fill the memory.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
 
-/// Reads `--input`: JSON as it stands, `@file`, or `-` for stdin. The text is handed on byte for byte.
+/// Reads the value of a flag: JSON as it stands, `@file`, or `-` for stdin. The text is handed on byte for byte.
 ///
 /// # Errors
 /// A [`Failure`] when it cannot be read or is not JSON.
-pub fn json(asked: &str, stdin: impl Read) -> Result<Box<RawValue>, Failure> {
+pub fn json(flag: &str, asked: &str, stdin: impl Read) -> Result<Box<RawValue>, Failure> {
     let (text, origin) = if asked == "-" {
         (read(stdin).map_err(|error| unreadable("stdin", &error))?, "stdin".to_owned())
     } else if let Some(path) = asked.strip_prefix('@') {
         let text = std::fs::File::open(path).and_then(read).map_err(|error| unreadable(path, &error))?;
         (text, path.to_owned())
     } else {
-        (asked.to_owned(), "--input".to_owned())
+        (asked.to_owned(), flag.to_owned())
     };
     RawValue::from_string(text.trim_ascii().to_owned()).map_err(|error| {
         Failure::usage(format!("{origin} does not hold JSON: {error}"))
-            .hint("text needs quotes of its own: --input '\"hello\"'; a file is named as @file")
+            .hint(format!("text needs quotes of its own: {flag} '\"hello\"'; a file is named as @file"))
     })
 }
 
@@ -45,6 +46,18 @@ fn read(source: impl Read) -> std::io::Result<String> {
 
 fn unreadable(origin: &str, error: &std::io::Error) -> Failure {
     Failure::usage(format!("cannot read {origin}: {error}"))
+}
+
+/// Reads a moment: RFC 3339, or a span before now like `2h`.
+///
+/// # Errors
+/// What it must look like.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(span) = text.parse::<Span>() {
+        return Ok(super::words::now().minus_ms(span.ms));
+    }
+    let what = "must be like 2026-01-31T12:00:00Z, or a span before now like 2h";
+    protocol::time::read(text).map_err(|_| what.to_owned())
 }
 
 /// Reads `key=value`.
@@ -127,25 +140,40 @@ mod tests {
         let path = folder.path().join("in.json");
         std::fs::write(&path, "{\"b\": 1.0,\n \"a\":2}\n").unwrap();
         let none = std::io::empty();
-        assert_eq!(json("[1,  2]", none).unwrap().get(), "[1,  2]");
-        assert_eq!(json(&format!("@{}", path.display()), none).unwrap().get(), "{\"b\": 1.0,\n \"a\":2}");
-        assert_eq!(json("-", "\"from stdin\"\n".as_bytes()).unwrap().get(), "\"from stdin\"");
+        assert_eq!(json("--input", "[1,  2]", none).unwrap().get(), "[1,  2]");
+        assert_eq!(
+            json("--input", &format!("@{}", path.display()), none).unwrap().get(),
+            "{\"b\": 1.0,\n \"a\":2}"
+        );
+        assert_eq!(json("--input", "-", "\"from stdin\"\n".as_bytes()).unwrap().get(), "\"from stdin\"");
     }
 
     #[test]
     fn what_is_not_json_is_refused_before_it_travels() {
         for (asked, stdin) in [("hello", ""), ("-", ""), ("-", "{\"a\":1} {"), ("", ""), ("@/nowhere", "")] {
-            let failure = json(asked, stdin.as_bytes()).unwrap_err();
+            let failure = json("--input", asked, stdin.as_bytes()).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage, "{asked:?} {stdin:?}");
         }
-        let failure = json("-", &[0xff][..]).unwrap_err();
+        let failure = json("--input", "-", &[0xff][..]).unwrap_err();
         assert!(failure.message.starts_with("cannot read stdin: "), "{failure}");
     }
 
     #[test]
     fn an_endless_stdin_is_cut_off() {
-        let failure = json("-", std::io::repeat(b'1')).unwrap_err();
+        let failure = json("--input", "-", std::io::repeat(b'1')).unwrap_err();
         assert!(failure.message.contains("larger than the 16 MiB"), "{failure}");
+    }
+
+    #[test]
+    fn a_moment_is_rfc_3339_or_a_span_before_now() {
+        let read = |text: &str| moment(text).map(|at| at.as_micros());
+        assert_eq!(read("1970-01-01T01:00:01+01:00"), Ok(1_000_000));
+        let before = super::super::words::now();
+        let at = moment("2h").unwrap();
+        assert!(at.plus_ms(7_200_000) >= before && at < before, "{at:?} {before:?}");
+        for bad in ["", "yesterday", "2026-01-31", "2", "-2h"] {
+            assert!(moment(bad).unwrap_err().contains("a span before now like 2h"), "{bad:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use clap::Args;
 use protocol::query::PageQuery;
 
 use super::Context;
-use super::table::{Table, number, state, text};
+use super::table::{Table, nothing, number, state, text};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -28,13 +28,15 @@ impl QueueList {
             screen.line(page.text())?;
             return Ok(Exit::Fine);
         }
-        let header = &["NAME", "STATE", "QUEUED", "SCHEDULED", "WORKING", "COMPLETED", "FAILED", "CANCELED"];
+        let header =
+            &["NAME", "STATE", "LIMIT", "QUEUED", "SCHEDULED", "WORKING", "COMPLETED", "FAILED", "CANCELED"];
         let mut table = Table::new(header, "NAME");
         for queue in &page.items {
             let tasks = &queue.tasks;
             table.row([
                 text(&queue.name),
                 state(if queue.paused { "paused" } else { "open" }),
+                queue.concurrency_limit.map_or_else(nothing, |limit| number(u64::from(limit))),
                 number(tasks.queued),
                 number(tasks.scheduled),
                 number(tasks.working),

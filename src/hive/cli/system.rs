@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use protocol::SystemView;
 
 use super::Context;
+use super::system_actors::SystemActors;
+use super::system_health::SystemHealth;
+use super::system_metrics::SystemMetrics;
 use super::table::{Facts, state, text};
 use super::words::{count, counted};
 use crate::exit::Exit;
@@ -14,10 +17,31 @@ use crate::span::in_words;
 
 /// The flags.
 #[derive(Debug, Args)]
-pub struct System {}
+pub struct System {
+    /// Where to look closer
+    #[command(subcommand)]
+    closer: Option<Closer>,
+}
+
+/// What there is to look at.
+#[derive(Debug, Subcommand)]
+enum Closer {
+    /// Show the supervision tree: who lives, how it fares, what failed lately
+    Actors(SystemActors),
+    /// Show how each part is doing; ends with 9 when the hive cannot serve
+    Health(SystemHealth),
+    /// Print the metrics, as Prometheus reads them
+    Metrics(SystemMetrics),
+}
 
 impl System {
     pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
+        match self.closer {
+            Some(Closer::Actors(command)) => return command.run(context).await,
+            Some(Closer::Health(command)) => return command.run(context).await,
+            Some(Closer::Metrics(command)) => return command.run(context).await,
+            None => {}
+        }
         let system = context.client.system().await?;
         if context.screen.is_json() {
             context.screen.line(system.text())?;

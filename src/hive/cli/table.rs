@@ -55,10 +55,11 @@ pub fn nothing() -> Field {
 /// A state's word in the tone of its state.
 pub fn state(word: &str) -> Field {
     let tone = match word {
-        "completed" | "idle" | "succeeded" | "serving" => Tone::Good,
+        "completed" | "idle" | "succeeded" | "serving" | "running" | "healthy" => Tone::Good,
         "working" => Tone::Busy,
-        "scheduled" | "draining" | "stalled" | "paused" | "interrupted" | "starting" => Tone::Warn,
-        "failed" | "offline" | "timed_out" | "lease_lost" | "crashed" => Tone::Bad,
+        "scheduled" | "draining" | "stalled" | "paused" | "interrupted" | "starting" | "restarting"
+        | "stopping" | "degraded" => Tone::Warn,
+        "failed" | "offline" | "timed_out" | "lease_lost" | "crashed" | "unhealthy" => Tone::Bad,
         "canceled" => Tone::Dim,
         _ => Tone::Plain,
     };

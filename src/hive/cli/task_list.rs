@@ -1,7 +1,7 @@
 //! `hive task list`: tasks, newest first.
 
 use clap::Args;
-use domain::{Name, TaskId, TaskState};
+use domain::{Name, TaskId, TaskState, Timestamp};
 use protocol::TaskView;
 use protocol::query::TaskQuery;
 
@@ -29,6 +29,12 @@ pub struct TaskList {
     /// Only with this label; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = read_label)]
     label: Vec<(Name, String)>,
+    /// Only those handed in after this moment: RFC 3339, or a span before now like 2h
+    #[arg(long, value_name = "MOMENT", value_parser = input::moment)]
+    created_after: Option<Timestamp>,
+    /// Only those handed in before this moment
+    #[arg(long, value_name = "MOMENT", value_parser = input::moment)]
+    created_before: Option<Timestamp>,
     /// At most so many, 1 to 200
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: Option<u32>,
@@ -50,8 +56,9 @@ impl TaskList {
             kind: self.kind,
             label: self.label,
             limit: self.limit,
+            created_after: self.created_after,
+            created_before: self.created_before,
             cursor: self.cursor,
-            ..TaskQuery::default()
         };
         let page = context.client.tasks(&query).await?;
         let screen = &mut context.screen;

@@ -4,12 +4,13 @@ use clap::Args;
 use domain::TaskId;
 use protocol::page::LIMIT_MAX;
 use protocol::query::PageQuery;
-use protocol::{AttemptView, TaskView, UsageView};
+use protocol::{AttemptView, TaskView};
 
 use super::Context;
 use super::screen::Screen;
-use super::table::{Facts, Table, nothing, number, state, text};
-use super::words::{count, counted, one_line};
+use super::table::{Facts, number, state, text};
+use super::task_attempts::{tables, usage};
+use super::words::{counted, one_line};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -40,19 +41,12 @@ impl TaskShow {
                 screen.line(&format!("\n{name}\n{}", json.get()))?;
             }
         }
-        if !attempts.items.is_empty() {
-            let tables = [
-                attempts_table(&attempts.items, screen),
-                usage_table(&attempts.items),
-                workspace_table(&attempts.items),
-            ];
-            for table in tables.iter().filter(|table| !table.is_empty()) {
-                screen.line("")?;
-                screen.table(table)?;
-            }
+        for table in tables(&attempts.items, screen) {
+            screen.line("")?;
+            screen.table(&table)?;
         }
         if let Some((number, diff)) = last_diff(&attempts.items) {
-            screen.line(&format!("\ndiff of attempt {number}\n{}", shortened(diff)))?;
+            screen.line(&format!("\ndiff of attempt {number}\n{}", shortened(diff, self.id)))?;
         }
         Ok(Exit::Fine)
     }
@@ -68,13 +62,13 @@ fn last_diff(attempts: &[AttemptView]) -> Option<(u32, &str)> {
 }
 
 /// The first lines of a diff, safe for a terminal, and how many more there are.
-fn shortened(diff: &str) -> String {
+fn shortened(diff: &str, id: TaskId) -> String {
     let mut lines: Vec<String> =
         diff.lines().take(DIFF_LINES_MAX).map(|line| one_line(&line.replace('\t', "    "))).collect();
     let more = diff.lines().count().saturating_sub(lines.len());
     if more > 0 {
         let more = counted(u64::try_from(more).unwrap_or(u64::MAX), "more line");
-        lines.push(format!("({more}: GET /api/v2/tasks/ID/attempts has them)"));
+        lines.push(format!("({more}: `hive task attempts {id} --json` has them)"));
     }
     lines.join("\n")
 }
@@ -120,62 +114,4 @@ fn facts(task: &TaskView, screen: &Screen) -> Facts {
     facts.add("created by", text(&task.created_by));
     facts.add("correlation", text(&task.correlation_id));
     facts
-}
-
-fn usage(usage: &UsageView) -> Option<String> {
-    let counted = |number: Option<u64>, what: &str| number.map(|number| format!("{} {what}", count(number)));
-    let parts = [
-        counted(usage.input_tokens, "tokens in"),
-        counted(usage.output_tokens, "tokens out"),
-        usage.cost_usd.map(|cost| format!("{cost} USD")),
-        counted(usage.cpu_ms, "ms of CPU"),
-        counted(usage.peak_rss_bytes, "bytes at most"),
-    ];
-    let known: Vec<String> = parts.into_iter().flatten().collect();
-    (!known.is_empty()).then(|| known.join(", "))
-}
-
-fn attempts_table(attempts: &[AttemptView], screen: &Screen) -> Table {
-    let mut table = Table::new(&["ATTEMPT", "OUTCOME", "AGENT", "STARTED", "ENDED", "ERROR"], "ERROR");
-    for attempt in attempts {
-        let error = attempt.error.as_ref();
-        table.row([
-            number(u64::from(attempt.attempt)),
-            attempt.outcome.map_or_else(|| state("working"), |outcome| state(outcome.as_str())),
-            attempt.agent_id.map_or_else(nothing, |id| text(id.to_string())),
-            screen.moment(attempt.started_at),
-            attempt.ended_at.map_or_else(nothing, |at| screen.moment(at)),
-            error.map_or_else(nothing, |error| text(one_line(&format!("{}: {}", error.kind, error.message)))),
-        ]);
-    }
-    table
-}
-
-/// What each attempt cost that says so.
-fn usage_table(attempts: &[AttemptView]) -> Table {
-    let mut table = Table::new(&["ATTEMPT", "USAGE"], "USAGE");
-    for attempt in attempts {
-        if let Some(told) = attempt.usage.as_ref().and_then(usage) {
-            table.row([number(u64::from(attempt.attempt)), text(told)]);
-        }
-    }
-    table
-}
-
-/// What each attempt left that had a workspace.
-fn workspace_table(attempts: &[AttemptView]) -> Table {
-    let mut table = Table::new(&["ATTEMPT", "BRANCH", "FILES", "DIFF", "KEPT", "WORKSPACE"], "WORKSPACE");
-    for attempt in attempts {
-        let Some(workspace) = &attempt.workspace else { continue };
-        let diff_bytes = workspace.diff.as_ref().map(|diff| u64::try_from(diff.len()).unwrap_or(u64::MAX));
-        table.row([
-            number(u64::from(attempt.attempt)),
-            workspace.branch.as_ref().map_or_else(nothing, text),
-            workspace.files_changed.map_or_else(nothing, number),
-            diff_bytes.map_or_else(nothing, |bytes| text(counted(bytes, "byte"))),
-            text(if workspace.kept { "yes" } else { "no" }),
-            text(&workspace.path),
-        ]);
-    }
-    table
 }

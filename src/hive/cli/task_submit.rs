@@ -193,7 +193,7 @@ impl TaskSubmit {
         let (backoff, timeouts) = (self.tries.backoff(), self.tries.timeouts());
         Ok(SubmitTask {
             title: self.title,
-            input: self.input.map(|asked| input::json(&asked, stdin.lock())).transpose()?,
+            input: self.input.map(|asked| input::json("--input", &asked, stdin.lock())).transpose()?,
             queue: self.queue,
             kind: self.kind,
             priority: self.priority,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
+use protocol::ProblemDetails;
 
 use crate::span;
 
@@ -73,6 +74,14 @@ pub fn one_line(text: &str) -> String {
 fn is_unsafe(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Why one of many was refused, on one line.
+#[must_use]
+pub fn refusal(problem: Option<&ProblemDetails>) -> String {
+    let Some(problem) = problem else { return "refused without a reason".to_owned() };
+    let fields = problem.errors.iter().map(|error| format!("; {}: {}", error.field, error.message));
+    one_line(&format!("{}{}", problem.detail, fields.collect::<String>()))
 }
 
 /// JSON on one line: drops the white space between its parts and touches nothing else.
