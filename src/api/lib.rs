@@ -24,7 +24,7 @@
 //!
 //! Invariant: a lease whose client is gone before its answer is built was never accepted; the runtime hands it back.
 //!
-//! Reading order: [`state`], `server`, `gate`, `routes`, `problem`; how a request is understood:
+//! Reading order: [`state`], `server`, `connection`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
 //! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; at last `health`, [`metrics`], `openapi`.
 
@@ -32,6 +32,7 @@ mod address;
 mod allowed;
 mod answer;
 mod body;
+mod connection;
 mod correlation;
 mod gate;
 mod idempotency;
