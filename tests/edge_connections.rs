@@ -4,11 +4,10 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use reqwest::StatusCode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tests::sockets::{Socket, open_files, request, resident_kib, until_open_files};
-use tests::{Hive, Options, expect};
+use tests::{Hive, Options};
 
 const BYTE_EACH: Duration = Duration::from_millis(40);
 
@@ -145,9 +144,10 @@ async fn a_client_that_takes_nothing_of_its_answers_is_cut_off() -> Result<()> {
     for _ in 0..100 {
         socket.send(request(&hive, "GET", &path, None))?;
     }
+    assert_eq!(socket.answer()?.status, 200, "the first one is taken, and no other");
     until_open_files(&hive, before)?;
     let took = socket.rest()?.matches("HTTP/1.1 200").count();
-    assert!((1..100).contains(&took), "{took} of 100 answers came");
+    assert!(took < 99, "{took} answers came after the first");
     Ok(())
 }
 
@@ -168,7 +168,7 @@ fn raise_open_files(at_least: u64) -> Result<()> {
 async fn slow_a_thousand_idle_connections_cost_little_and_end_after_the_limit() -> Result<()> {
     const COUNT: usize = 1_000;
     raise_open_files(4_096)?;
-    let hive = hive(&[("HIVE__SERVER__IDLE_TIMEOUT_MS", 4_000)]).await?;
+    let hive = hive(&[("HIVE__SERVER__IDLE_TIMEOUT_MS", 10_000)]).await?;
     hive.get("/api/v2/system").await?;
     let (files, memory) = (open_files(&hive)?, resident_kib(&hive)?);
     let asked = request(&hive, "GET", "/api/v2/system", None);
@@ -181,17 +181,16 @@ async fn slow_a_thousand_idle_connections_cost_little_and_end_after_the_limit() 
     let each = more as f64 / COUNT as f64;
     println!("{each:.1} KiB for each idle connection");
     ensure!(each < 32.0, "{each:.1} KiB for each idle connection");
-    // Among them the hive goes on with everything.
-    let task = hive.submit(&json!({"title": "t"})).await?;
-    expect(
-        hive.request(reqwest::Method::GET, &format!("/api/v2/tasks/{task}")).send().await?,
-        StatusCode::OK,
-    )
-    .await?;
+    // Among them the hive goes on.
+    let mut other = Socket::to(&hive)?;
+    other.send(request(&hive, "POST", "/api/v2/tasks", Some(&json!({"title": "t"}))))?;
+    assert_eq!(other.answer()?.status, 201);
     for socket in &mut sockets {
         assert_eq!(socket.rest()?, "", "each ends without a word");
     }
-    until_open_files(&hive, files + 2)
+    drop(other);
+    // A few files may be the store's, which it opened meanwhile.
+    until_open_files(&hive, files + 8)
 }
 
 #[tokio::test]
