@@ -117,12 +117,16 @@ impl Problem {
 
     /// The HTTP status. The code word alone decides it, but where HTTP has a status for one special case.
     pub(crate) const fn status(&self) -> StatusCode {
-        match self {
-            Self::NoSuchMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::HeadLate | Self::BodyLate => StatusCode::REQUEST_TIMEOUT,
-            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            _ => status_of(self.code()),
+        if let Self::NoSuchMethod { .. } = self {
+            return StatusCode::METHOD_NOT_ALLOWED;
         }
+        if let Self::HeadLate | Self::BodyLate = self {
+            return StatusCode::REQUEST_TIMEOUT;
+        }
+        if let Self::HeadTooLarge = self {
+            return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        }
+        status_of(self.code())
     }
 
     /// After how many seconds trying again makes sense.
