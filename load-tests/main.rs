@@ -4,6 +4,7 @@
 //! counts afterwards over the API what is really there. The load generator runs on the same machine and takes its share
 //! of the processors; both shares are in the report.
 
+mod commands;
 mod end_to_end;
 mod flood;
 mod report;
@@ -40,6 +41,8 @@ enum Scenario {
     Submit,
     /// Submits and workers that lease and complete in batches of 100; counts tasks that are completed.
     EndToEnd,
+    /// Each command of `hive`, from start to end of its process; needs neither clients nor runs.
+    Cli,
     /// Other tasks beside a process that prints without end; needs neither clients nor runs.
     Flood,
 }
@@ -61,6 +64,10 @@ fn main() -> Result<()> {
                 runs.push(runtime.block_on(end_to_end::measure(clients, time))?);
             }
             "end_to_end"
+        }
+        Scenario::Cli => {
+            let server = runtime.block_on(server::Server::start())?;
+            return commands::measure(&server, arguments.json);
         }
         Scenario::Flood => return runtime.block_on(flood::measure(time, arguments.json)),
     };

@@ -13,7 +13,7 @@ const TICKS_PER_SECOND: u64 = 100;
 /// A running server; ended and its folder removed when dropped.
 pub struct Server {
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     /// Where it answers.
     pub url: String,
     /// The admin token.
@@ -35,7 +35,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()?;
         let client = reqwest::Client::builder().pool_max_idle_per_host(4_096).build()?;
-        let mut server = Self { child, _folder: folder, url: String::new(), token: String::new(), client };
+        let mut server = Self { child, folder, url: String::new(), token: String::new(), client };
         let began = Instant::now();
         while !server.is_ready(&data).await {
             if began.elapsed() > Duration::from_secs(30) {
@@ -44,6 +44,11 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(server)
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     async fn is_ready(&mut self, data: &Path) -> bool {
@@ -105,7 +110,8 @@ fn cpu_of(path: &str) -> Result<Duration> {
     Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 1_000 / TICKS_PER_SECOND))
 }
 
-fn program() -> Result<PathBuf> {
+/// The program that is measured, beside this one.
+pub fn program() -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("hive");
     if !path.exists() {
         bail!("{} is missing: run `cargo build --release` first", path.display());

@@ -2,6 +2,7 @@
 //! as any client would.
 
 pub mod processes;
+pub mod sockets;
 pub mod worker;
 
 use std::path::{Path, PathBuf};

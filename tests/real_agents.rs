@@ -169,7 +169,7 @@ fn documented(transcript: &str) -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/agents.md");
     let page = std::fs::read_to_string(&path)?;
     let (open, close) = (
-        "<!-- transcript of a claude-code run: written by a test -->\n```text\n",
+        "<!-- transcript of a claude-code run: written by a test -->\n```text not-output=written-by-a-test\n",
         "```\n<!-- end of the transcript -->",
     );
     let (before, rest) = page.split_once(open).context("the mark before the transcript")?;

@@ -60,6 +60,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Libraries that shape a layer, and the only crates that may name them as a dependency.
 const HOMES: &[(&str, &[&str])] = &[
     ("actix", &["supervision", "runtime", "hive"]),
+    ("actix-http", &["api"]),
+    ("actix-server", &["api"]),
+    ("actix-service", &["api"]),
     ("actix-web", &["api", "hive"]),
     ("clap", &["hive"]),
     ("diesel", &["store"]),

@@ -23,6 +23,8 @@ mod disk;
 mod doctor;
 mod drills;
 mod durability;
+mod edge;
+mod edge_connections;
 mod examples;
 mod pages;
 mod process_agents;

@@ -46,7 +46,7 @@ pub(crate) fn registered(pattern: &str) -> String {
     pattern.replace("{id}", "-").replace("{name}", "-")
 }
 
-/// The text in the place of the variable. Ids and names need no percent-encoding, so none is undone.
+/// The text in the place of the variable. Ids and names need no percent-encoding; the gate has undone what there was.
 pub(crate) fn variable(path: &str) -> Option<&str> {
     cut(path).map(|parts| parts.variable)
 }

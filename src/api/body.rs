@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
@@ -101,9 +102,10 @@ impl<K: Kind + 'static> FromRequest for Body<K> {
                 bytes_max: K::bytes_max(hive.runtime.limits()),
                 declared,
             };
-            let late = |_| Problem::Malformed("the body did not arrive in time".to_owned());
             let within = hive.settings.body_timeout;
-            let bytes = tokio::time::timeout(within, arrival.read(payload)).await.map_err(late)??;
+            let bytes = tokio::time::timeout(within, arrival.read(payload))
+                .await
+                .map_err(|_| Problem::BodyLate)??;
             Ok(Self { bytes, _share: arrival.share, kind: PhantomData })
         })
     }
@@ -132,8 +134,9 @@ impl Arrival {
     }
 
     async fn next(&mut self, payload: &mut Payload, arrived: usize) -> Result<Option<Bytes>, Problem> {
-        let broken = |_| Problem::Malformed("the body ended early".to_owned());
-        let Some(chunk) = payload.next().await.transpose().map_err(broken)? else { return Ok(None) };
+        let Some(chunk) = payload.next().await.transpose().map_err(|error| broken(&error))? else {
+            return Ok(None);
+        };
         self.admit(arrived.saturating_add(chunk.len()))?;
         Ok(Some(chunk))
     }
@@ -145,6 +148,14 @@ impl Arrival {
         }
         if self.share.grow_to(bytes) { Ok(()) } else { Err(Problem::Overloaded) }
     }
+}
+
+fn broken(error: &PayloadError) -> Problem {
+    let what = match error {
+        PayloadError::EncodingCorrupted => "is not chunked as it should be",
+        _ => "ended early",
+    };
+    Problem::Malformed(format!("the body {what}"))
 }
 
 /// How many bytes of bodies there are, and may be.

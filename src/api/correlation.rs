@@ -16,7 +16,8 @@ pub(crate) fn of(headers: &HeaderMap) -> Arc<str> {
     named.or_else(traced).map_or_else(made, Arc::from)
 }
 
-fn made() -> Arc<str> {
+/// One that is made here.
+pub(crate) fn made() -> Arc<str> {
     Arc::from(format!("{:032x}", rand::random::<u128>()))
 }
 

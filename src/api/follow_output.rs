@@ -10,7 +10,7 @@
 //!
 //! Invariant: `end` is sent when the task was terminal before the last look at its output, so that nothing is left out.
 //!
-//! Invariant: a drain ends every stream that is read; it does not wait for the task.
+//! Invariant: a drain ends every stream that is read; it does not wait for the task. So does a client that closes its side.
 
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::answer::Answer;
+use crate::connection::{Client, UnderWay};
 use crate::in_flight::Streaming;
 use crate::path::Named;
 use crate::principal::Principal;
@@ -70,6 +71,7 @@ pub(crate) async fn follow(
     if http.method() == Method::HEAD {
         return Ok(answer.finish());
     }
+    let client = Client::of(http);
     let follow = Follow {
         news: hive.runtime.follow_output(id.0),
         hive,
@@ -79,6 +81,8 @@ pub(crate) async fn follow(
         ended: None,
         is_over: false,
         spoke_at: Instant::now(),
+        _under_way: client.begin(),
+        client,
         _streaming: streaming,
     };
     Ok(answer.streaming(follow.into_stream()))
@@ -105,8 +109,10 @@ struct Follow {
     is_over: bool,
     /// When something was sent last.
     spoke_at: Instant,
+    client: Client,
     /// Counts it until it is dropped.
     _streaming: Streaming,
+    _under_way: Option<UnderWay>,
 }
 
 impl Follow {
@@ -121,6 +127,7 @@ impl Follow {
     /// What is sent next; `None` ends the stream.
     async fn next(&mut self) -> Option<Bytes> {
         while !self.is_over
+            && !self.client.is_closed()
             && self.hive.runtime.phase() != Phase::Draining
             && self.principal.still_opens(&self.hive)
         {
@@ -185,6 +192,9 @@ impl Follow {
             }
             let Some(news) = &mut self.news else {
                 sleep(PHASE_LOOK).await;
+                if self.client.is_closed() {
+                    return None;
+                }
                 continue;
             };
             tokio::select! {
@@ -195,6 +205,7 @@ impl Follow {
                     }
                     return None;
                 }
+                () = self.client.closed() => return None,
                 () = sleep(PHASE_LOOK) => {}
             }
         }

@@ -5,6 +5,8 @@
 //!
 //! Invariant: no answer under `/api` leaves without its correlation id, and every error among them is a problem.
 
+use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +19,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse};
 
 use crate::address;
+use crate::connection::Traffic;
 use crate::correlation;
 use crate::principal::authenticate;
 use crate::problem::Problem;
@@ -33,7 +36,8 @@ pub(crate) async fn gate<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
-    trim_slash(&mut request);
+    let _under_way = request.conn_data::<Rc<Traffic>>().map(Traffic::begin);
+    normalize(&mut request);
     if !request.path().starts_with("/api/") {
         return Ok(next.call(request).await?.map_into_left_body());
     }
@@ -146,35 +150,73 @@ fn method_of(method: &Method) -> &'static str {
     }
 }
 
-/// A trailing slash changes nothing.
-fn trim_slash(request: &mut ServiceRequest) {
-    let path = request.path();
-    if path.len() < 2 || !path.ends_with('/') {
-        return;
-    }
-    let Some(uri) = without_slash(request.uri()) else { return };
+/// A trailing slash changes nothing, nor does the percent-encoding of a character that needs none, source:
+/// <https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2.2>. From here on there is one spelling of each path.
+fn normalize(request: &mut ServiceRequest) {
+    let Some(uri) = normal(request.uri()) else { return };
     request.match_info_mut().get_mut().update(&uri);
     request.head_mut().uri = uri;
 }
 
-fn without_slash(uri: &Uri) -> Option<Uri> {
-    let path = uri.path().strip_suffix('/').filter(|path| !path.is_empty())?;
-    let text = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+/// The normal form, when it is another one.
+fn normal(uri: &Uri) -> Option<Uri> {
+    let path = decoded(uri.path());
+    let trimmed = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&path);
+    if trimmed == uri.path() {
+        return None;
+    }
+    let text = uri.query().map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::from_maybe_shared(text).ok()?);
     Uri::from_parts(parts).ok()
+}
+
+/// Undoes, once, the percent-encoding of letters, digits and `-._~`; what else is encoded stays as it came.
+fn decoded(path: &str) -> Cow<'_, str> {
+    let mut parts = path.split('%');
+    let first = parts.next().unwrap_or_default();
+    let mut whole = String::new();
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2).unwrap_or(("", part));
+        let is_hex = code.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let byte = u8::from_str_radix(code, 16).ok().filter(|_| is_hex);
+        match byte.map(char::from) {
+            Some(plain) if plain.is_ascii_alphanumeric() || "-._~".contains(plain) => {
+                whole.push(plain);
+                whole.push_str(rest);
+            }
+            _ => {
+                whole.push('%');
+                whole.push_str(part);
+            }
+        }
+    }
+    if whole.is_empty() { Cow::Borrowed(path) } else { Cow::Owned(format!("{first}{whole}")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cut(text: &str) -> Option<String> {
+        normal(&text.parse().unwrap()).map(|uri| uri.to_string())
+    }
+
     #[test]
     fn one_trailing_slash_is_cut_and_the_query_stays() {
-        let cut = |text: &str| without_slash(&text.parse().unwrap()).map(|uri| uri.to_string());
         assert_eq!(cut("/api/v2/tasks/").as_deref(), Some("/api/v2/tasks"));
         assert_eq!(cut("/api/v2/tasks/?limit=1").as_deref(), Some("/api/v2/tasks?limit=1"));
         assert_eq!(cut("/"), None);
         assert_eq!(cut("/api"), None);
+    }
+
+    #[test]
+    fn what_needs_no_percent_encoding_is_decoded_once_and_everything_else_stays() {
+        assert_eq!(cut("/%61pi/v2/queues/a%2Db%2e%7e/pause").as_deref(), Some("/api/v2/queues/a-b.~/pause"));
+        assert_eq!(cut("/api/%76%32/?x=%61").as_deref(), Some("/api/v2?x=%61"));
+        assert_eq!(cut("/api/%2561").as_deref(), None, "once: a percent sign stays encoded");
+        for same in ["/a%2Fb", "/a%20b", "/a%zzb", "/a%4", "/a%", "/a%+1b", "/%C3%A4", "/a%00"] {
+            assert_eq!(cut(same), None, "{same}");
+        }
     }
 }

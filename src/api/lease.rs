@@ -1,6 +1,6 @@
 //! `POST /agents/{id}/lease`: a worker takes assignments, or waits for some.
 //!
-//! The handler's future is dropped when the client goes away; an unaccepted grant then hands everything back.
+//! A client that closes its side may be gone: its call ends with nothing, and an unaccepted grant hands everything back.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use runtime::LeaseCall;
 use crate::allowed::{Allowed, Work};
 use crate::answer::{Answer, ok};
 use crate::body::{Body, Small};
+use crate::connection::Client;
 use crate::path::Named;
 use crate::problem::Problem;
 use crate::query::NoQuery;
@@ -25,7 +26,7 @@ use crate::views;
 pub(crate) async fn lease(
     hive: Hive,
     principal: Allowed<Work>,
-    id: Named<AgentId>,
+    (id, client): (Named<AgentId>, Client),
     body: Body<Small>,
     _: NoQuery,
 ) -> Answer {
@@ -37,7 +38,11 @@ pub(crate) async fn lease(
         wait: Duration::from_millis(asked.wait_ms),
         worker_instance: asked.worker_instance,
     };
-    let grant = hive.runtime.lease(&principal.caller, id.0, call).await?.ok_or_else(|| id.not_found())?;
+    let grant = tokio::select! {
+        biased;
+        () = client.closed() => return ok(&LeaseAnswer { assignments: Vec::new() }),
+        grant = hive.runtime.lease(&principal.caller, id.0, call) => grant?.ok_or_else(|| id.not_found())?,
+    };
     // A key that was removed while its call waited gets nothing; what is dropped here goes back.
     if !principal.still_opens(&hive) {
         return Err(Problem::Unauthorized);

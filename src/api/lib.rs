@@ -1,7 +1,7 @@
 //! The hive over HTTP: routes, principals, problem details, OpenAPI.
 //!
 //! ```text
-//!   socket --> gate (correlation id, login, metrics, log line) --> one endpoint, one file
+//!   socket --> connection (limits on time) --> gate (correlation id, login, metrics, log line) --> one endpoint, one file
 //!                 endpoint: body + parameters --protocol--> asked --RuntimeHandle--> outcome --views--> JSON
 //!                 reads:    store::Readers and the feed's projection, never through a mailbox
 //!   any error --> Problem --> application/problem+json, always
@@ -14,7 +14,7 @@
 //!
 //! Invariant: one table (`routes`) drives the router and the OpenAPI document; a test compares them path by path.
 //!
-//! Invariant: request bodies are bounded, each and all together, before they are read.
+//! Invariant: request bodies are bounded, each and all together, before they are read; and so is every wait for a client.
 //!
 //! Invariant: every endpoint under `/api` names in its signature the right it demands (`allowed`); the table in
 //! `docs/security.md` is made from that.
@@ -24,7 +24,7 @@
 //!
 //! Invariant: a lease whose client is gone before its answer is built was never accepted; the runtime hands it back.
 //!
-//! Reading order: [`state`], `server`, `gate`, `routes`, `problem`; how a request is understood:
+//! Reading order: [`state`], `server`, `connection`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
 //! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; at last `health`, [`metrics`], `openapi`.
 
@@ -32,6 +32,7 @@ mod address;
 mod allowed;
 mod answer;
 mod body;
+mod connection;
 mod correlation;
 mod gate;
 mod idempotency;

@@ -55,6 +55,12 @@ pub(crate) enum Problem {
     KeyNameTaken(String),
     #[error("there are {max} API keys, as many as there may be; remove one first")]
     TooManyKeys { max: u32 },
+    #[error("the head of the request did not arrive in time")]
+    HeadLate,
+    #[error("the body of the request did not arrive in time")]
+    BodyLate,
+    #[error("the head of a request may have at most 96 fields and 131072 bytes")]
+    HeadTooLarge,
     #[error("the body may have at most {bytes_max} bytes")]
     PayloadTooLarge { bytes_max: usize },
     #[error("{0}")]
@@ -87,7 +93,7 @@ impl Problem {
     /// The word of the closed list.
     pub(crate) const fn code(&self) -> ProblemCode {
         match self {
-            Self::Malformed(_) => ProblemCode::MalformedJson,
+            Self::Malformed(_) | Self::HeadLate | Self::BodyLate => ProblemCode::MalformedJson,
             Self::UnknownField(_) => ProblemCode::UnknownField,
             Self::InvalidValue(_) | Self::Refused { .. } => ProblemCode::InvalidValue,
             Self::IdempotencyMismatch => ProblemCode::IdempotencyMismatch,
@@ -99,7 +105,7 @@ impl Problem {
                 ProblemCode::StateConflict
             }
             Self::NameTaken(_) | Self::KeyNameTaken(_) | Self::KeyTaken(_) => ProblemCode::UniqueConflict,
-            Self::PayloadTooLarge { .. } => ProblemCode::PayloadTooLarge,
+            Self::PayloadTooLarge { .. } | Self::HeadTooLarge => ProblemCode::PayloadTooLarge,
             Self::QueueFull(_) => ProblemCode::QueueFull,
             Self::RateLimited { .. } => ProblemCode::RateLimited,
             Self::Overloaded | Self::FateUnknown { .. } => ProblemCode::Overloaded,
@@ -109,10 +115,16 @@ impl Problem {
         }
     }
 
-    /// The HTTP status. A wrong method is the one case where the code word alone does not decide it.
+    /// The HTTP status. The code word alone decides it, but where HTTP has a status for one special case.
     pub(crate) const fn status(&self) -> StatusCode {
         if let Self::NoSuchMethod { .. } = self {
             return StatusCode::METHOD_NOT_ALLOWED;
+        }
+        if let Self::HeadLate | Self::BodyLate = self {
+            return StatusCode::REQUEST_TIMEOUT;
+        }
+        if let Self::HeadTooLarge = self {
+            return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         }
         status_of(self.code())
     }
@@ -165,6 +177,9 @@ impl Problem {
             | Self::KeyTaken(_)
             | Self::KeyNameTaken(_)
             | Self::TooManyKeys { .. }
+            | Self::HeadLate
+            | Self::BodyLate
+            | Self::HeadTooLarge
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
             | Self::RateLimited { .. }
@@ -208,6 +223,9 @@ impl Problem {
             | Self::KeyTaken(_)
             | Self::KeyNameTaken(_)
             | Self::TooManyKeys { .. }
+            | Self::HeadLate
+            | Self::BodyLate
+            | Self::HeadTooLarge
             | Self::PayloadTooLarge { .. }
             | Self::QueueFull(_)
             | Self::RateLimited { .. }

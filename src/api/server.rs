@@ -1,14 +1,24 @@
 //! The HTTP server and its numbers.
+//!
+//! It is put together from the parts of actix-web's own `HttpServer`, because that one takes no stream of ours
+//! ([`Connection`]) below the protocol.
 
+use std::future::ready;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
+use actix_web::{App, Error};
+use tokio::net::TcpStream;
 
 use crate::body::Budget;
+use crate::connection::Connection;
 use crate::gate::gate;
 use crate::health::Probe;
 use crate::metrics::Metrics;
@@ -17,7 +27,7 @@ use crate::routes;
 use crate::state::{ApiState, Shared};
 
 /// How long a client may take to close its side after ours is closed.
-const DISCONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves on a bound listener. The caller drives the returned server; its handle stops it, gracefully.
 ///
@@ -30,20 +40,39 @@ pub fn serve(listener: TcpListener, state: ApiState) -> std::io::Result<Server> 
     let budget = Arc::new(Budget::new(settings.bodies_in_flight_bytes_max, metrics.bodies_in_flight.clone()));
     let (probe, quota) = (Probe::default(), Quota::new(settings.rate));
     let shared = Data::new(Shared { state, metrics, budget, probe, quota });
-    let server = HttpServer::new(move || {
-        App::new().app_data(shared.clone()).wrap(from_fn(gate)).configure(routes::configure)
-    })
-    .workers(settings.web_threads)
-    .max_connections(settings.connections_per_thread_max)
-    .keep_alive(settings.keep_alive)
-    .client_request_timeout(settings.head_timeout)
-    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-    // A long poll whose client is gone must be dropped, so that its lease is handed back.
-    .h1_allow_half_closed(false)
-    .tcp_nodelay(true)
-    .shutdown_timeout(settings.shutdown_timeout.as_secs())
-    .disable_signals();
-    Ok(server.listen(listener)?.run())
+    let server = Server::build()
+        .workers(settings.web_threads)
+        .max_concurrent_connections(settings.connections_per_thread_max)
+        .shutdown_timeout(settings.shutdown_timeout.as_secs())
+        .disable_signals();
+    let stops = server.graceful_shutdown_signal();
+    let server = server.listen("api", listener, move || {
+        let app = App::new().app_data(shared.clone()).wrap(from_fn(gate)).configure(routes::configure);
+        let app = app.into_factory().map_err(|error: Error| error.error_response());
+        let stops = stops.clone();
+        let protocol = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stops = stops.clone();
+                async move { stops.notified().await }
+            })
+            // `Connection` ends what is idle or slow.
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(Duration::ZERO)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            // Who has said all it wants to say still gets its answer. Calls that wait end by `Traffic::closed`.
+            .h1_allow_half_closed(true)
+            .on_connect_ext(|connection: &Connection, extensions| {
+                extensions.insert(connection.traffic());
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let connection = Connection::new(stream, &settings);
+            let peer = connection.peer();
+            ready(Ok::<_, DispatchError>((connection, peer)))
+        })
+        .and_then(protocol)
+    })?;
+    Ok(server.run())
 }
 
 #[cfg(test)]

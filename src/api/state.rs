@@ -64,12 +64,14 @@ pub struct ApiSettings {
     pub web_threads: usize,
     /// Most connections of one thread; more wait in the listener's backlog.
     pub connections_per_thread_max: usize,
-    /// How long an idle connection stays.
-    pub keep_alive: Duration,
-    /// How long the head of a request may take to arrive.
+    /// How long a connection stays without a request.
+    pub idle_timeout: Duration,
+    /// How long the head of a request may take to arrive, from its first byte on; of the first one, from the connect on.
     pub head_timeout: Duration,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
     /// How long a stop waits for requests under way.
     pub shutdown_timeout: Duration,
     /// Most bytes of request bodies in memory at a time.
@@ -89,9 +91,10 @@ impl Default for ApiSettings {
         Self {
             web_threads: 2,
             connections_per_thread_max: 25_000,
-            keep_alive: Duration::from_secs(75),
+            idle_timeout: Duration::from_secs(75),
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
             shutdown_timeout: Duration::from_secs(30),
             bodies_in_flight_bytes_max: 64 << 20,
             rate: RateSettings::default(),

@@ -259,6 +259,10 @@ fn api_settings(settings: &Settings) -> ApiSettings {
     ApiSettings {
         web_threads: settings.server.web_threads,
         bodies_in_flight_bytes_max: settings.server.bodies_in_flight_bytes,
+        head_timeout: settings.server.head_timeout,
+        body_timeout: settings.server.body_timeout,
+        idle_timeout: settings.server.idle_timeout,
+        write_timeout: settings.server.write_timeout,
         rate: api::RateSettings {
             requests_per_second: settings.rate_limit.requests_per_second,
             burst: settings.rate_limit.burst,

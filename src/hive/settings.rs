@@ -57,6 +57,14 @@ pub struct ServerSettings {
     pub web_threads: usize,
     /// Most bytes of request bodies in memory at a time.
     pub bodies_in_flight_bytes: usize,
+    /// How long the head of a request may take to arrive.
+    pub head_timeout: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a connection stays without a request.
+    pub idle_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub write_timeout: Duration,
 }
 
 /// The database and its folder.
@@ -166,6 +174,10 @@ impl Settings {
             bind: r.text("server.bind", ADDRESS, address).unwrap_or(UNSPECIFIED),
             web_threads: r.count("server.web_threads", 1..=64),
             bodies_in_flight_bytes: r.count("server.bodies_in_flight_bytes", MIB..=16 * GIB),
+            head_timeout: Duration::from_millis(r.whole("server.head_timeout_ms", 100..=HOUR_MS)),
+            body_timeout: Duration::from_millis(r.whole("server.body_timeout_ms", 100..=HOUR_MS)),
+            idle_timeout: Duration::from_millis(r.whole("server.idle_timeout_ms", 100..=HOUR_MS)),
+            write_timeout: Duration::from_millis(r.whole("server.write_timeout_ms", 100..=HOUR_MS)),
         };
         let store = StoreSettings {
             data_dir: r.text("store.data_dir", FOLDER, folder),
@@ -216,6 +228,7 @@ impl Settings {
 }
 
 const SECOND_MS: u64 = 1_000;
+const HOUR_MS: u64 = 3_600 * SECOND_MS;
 const DAY_S: u64 = 24 * 3_600;
 const DAY_MS: u64 = DAY_S * SECOND_MS;
 const MIB: u64 = 1 << 20;
