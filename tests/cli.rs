@@ -92,6 +92,14 @@ pub(crate) fn shown(hive: &Hive, arguments: &[&str]) -> Result<Value> {
     Ok(serde_json::from_str(&out)?)
 }
 
+/// The script of a page, in a block of its own, in which this stands.
+pub(crate) fn block<'a>(page: &'a str, part: &str) -> Result<&'a str> {
+    // Behind the word of the fence may stand what the runner of the pages does with it.
+    let mut blocks =
+        page.split("```bash").skip(1).filter_map(|rest| rest.split_once('\n')?.1.split("```").next());
+    blocks.find(|block| block.contains(part)).with_context(|| format!("a script with {part}"))
+}
+
 /// Asks the API and answers the text as it came.
 pub(crate) async fn answered(hive: &Hive, path: &str) -> Result<String> {
     let answer = hive.request(reqwest::Method::GET, path).send().await?;

@@ -217,7 +217,7 @@ async fn a_paused_queue_hands_out_nothing_until_it_is_resumed() -> Result<()> {
         let row = out.lines().find(|line| line.starts_with(name)).unwrap_or_default();
         row.split_whitespace().map(str::to_owned).collect()
     };
-    assert_eq!(row("night"), ["night", "paused", "1", "0", "0", "0", "0", "0"], "{out}");
+    assert_eq!(row("night"), ["night", "paused", "-", "1", "0", "0", "0", "0", "0"], "{out}");
     fine(&hive, &["queue", "resume", "night"])?;
     assert_eq!(hive.lease(&ada, 1, 10_000).await?[0]["task_id"], json!(task));
     assert_eq!(run(at(&hive, &["queue", "pause", "No Name"]))?.code, 2);

@@ -227,12 +227,7 @@ async fn after_a_crash_the_stale_address_is_told_with_its_file() -> Result<()> {
 #[tokio::test]
 async fn the_script_of_the_manual_acts_on_the_codes() -> Result<()> {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md"))?;
-    let script = page
-        .split("```bash not-run=a-test-runs-it-with-each-code\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .context("a script")?;
-    assert!(script.contains("--timeout 1h"), "{script}");
+    let script = crate::cli::block(&page, "--timeout 1h")?;
     let hive = Hive::start().await?;
     let agent = hive.agent("ada", &[], 1).await?;
     let folder = tempfile::tempdir()?;
