@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use domain::TaskId;
+use protocol::schemas::TaskIdText;
 use protocol::{OutputEnd, OutputQuery, OutputView, Page};
 
 use crate::allowed::{Allowed, ReadHive};
@@ -12,10 +13,10 @@ use crate::query::Given;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/tasks/{id}/output`
+/// Read or follow the output of a task.
 #[utoipa::path(get, path = "/api/v2/tasks/{id}/output", tag = "tasks",
-    params(("id" = String, Path, description = "The task"), OutputQuery,
-           ("Last-Event-ID" = Option<String>, Header, description = "With `follow`: goes on after this event")),
+    params(("id" = TaskIdText, Path, description = "The task"), OutputQuery,
+           ("Last-Event-ID" = Option<String>, Header, pattern = r"^[0-9]{1,9}\.[0-9]{1,9}$", description = "With `follow`: goes on after this event")),
     responses((status = 200, description = "In the order in which it was written. With `follow=true` a stream: \
         `event: output` with an id and an OutputView, a comment each 15 s, and `event: end` with an OutputEnd when the \
         task has ended; a stream that ends without it may be taken up again",

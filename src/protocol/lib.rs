@@ -35,6 +35,7 @@ pub mod query;
 pub mod queue;
 pub mod report;
 pub mod request;
+pub mod schemas;
 pub mod secret_text;
 pub mod submit_many;
 pub mod submit_task;
@@ -42,6 +43,7 @@ pub mod system;
 pub mod task;
 pub mod text;
 pub mod time;
+mod whole;
 pub mod workspace;
 
 pub use actor::{ActorErrorView, ActorView, ActorsView, ArbiterView, FailureView};
