@@ -27,7 +27,7 @@
 //! Reading order: [`state`], `server`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
 //! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; at last `health`, [`metrics`], [`openapi()`],
-//! `docs_page`.
+//! `docs_page`, [`postman`].
 
 mod address;
 mod allowed;
@@ -40,6 +40,7 @@ mod in_flight;
 pub mod metrics;
 pub mod openapi;
 mod path;
+pub mod postman;
 mod principal;
 mod problem;
 mod query;

@@ -77,6 +77,7 @@ pub fn openapi() -> OpenApi {
     document.tags = Some(TAGS.iter().map(|(name, about)| tag(name, about)).collect());
     let components = document.components.get_or_insert_with(Components::new);
     problems::add_schemas(components);
+    components.schemas.extend(protocol::schemas::all());
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("The admin token, or an API key"))

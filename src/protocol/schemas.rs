@@ -12,7 +12,8 @@ use utoipa::{PartialSchema, ToSchema};
 pub const NAME_PATTERN: &str = "^[a-z0-9._-]{1,64}$";
 
 macro_rules! texts {
-    ($($(#[doc = $doc:literal])* $text:ident as $name:literal: $schema:expr;)*) => { $(
+    ($($(#[doc = $doc:literal])* $text:ident as $name:literal: $schema:expr;)*) => {
+    $(
         $(#[doc = $doc])*
         #[derive(Debug)]
         pub enum $text {}
@@ -29,7 +30,14 @@ macro_rules! texts {
                 Cow::Borrowed($name)
             }
         }
-    )* };
+    )*
+
+        /// All of them: parameters do not bring theirs into the document by themselves.
+        #[must_use]
+        pub fn all() -> Vec<(String, RefOr<Schema>)> {
+            vec![$(($name.to_owned(), $text::schema()),)*]
+        }
+    };
 }
 
 texts! {

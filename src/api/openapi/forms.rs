@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
-use utoipa::openapi::{OpenApi, RefOr};
+use utoipa::openapi::schema::{ArrayItems, Object, Schema, SchemaType, Type};
+use utoipa::openapi::{Components, OpenApi, Ref, RefOr};
 
 use super::operations;
 
@@ -37,6 +37,7 @@ pub(super) fn mend(document: &mut OpenApi) {
             drop_defaults(object);
         }
     }
+    name_items(components);
     for (name, fields) in EXCLUSIVE {
         if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(*name) {
             exclude(object, fields);
@@ -95,6 +96,19 @@ fn without_null(schema_type: SchemaType) -> SchemaType {
             }
         }
         other => other,
+    }
+}
+
+/// The derive writes out what a page holds; it has a name, and that says more.
+fn name_items(components: &mut Components) {
+    let known: Vec<String> = components.schemas.keys().cloned().collect();
+    for (name, schema) in &mut components.schemas {
+        let named = name.strip_prefix("Page_").or_else(|| name.strip_prefix("Items_"));
+        let (Some(named), RefOr::T(Schema::Object(list))) = (named, schema) else { continue };
+        let Some(RefOr::T(Schema::Array(items))) = list.properties.get_mut("items") else { continue };
+        if known.iter().any(|other| other == named) {
+            items.items = ArrayItems::RefOrSchema(Box::new(RefOr::Ref(Ref::from_schema_name(named))));
+        }
     }
 }
 
