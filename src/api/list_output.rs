@@ -7,7 +7,7 @@ use protocol::{OutputEnd, OutputQuery, OutputView, Page};
 
 use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{self, Answer, ok};
-use crate::follow_output::follow;
+use crate::follow_output::{follow, last_event};
 use crate::path::Named;
 use crate::query::Given;
 use crate::state::Hive;
@@ -29,8 +29,9 @@ pub(crate) async fn list_output(
     given: Given,
 ) -> Answer {
     let asked = OutputQuery::read(given.0)?;
+    let seen = last_event(&http)?;
     if asked.follow {
-        return follow(hive, &principal, &http, &id, asked.cursor).await;
+        return follow(hive, &principal, &http, &id, seen.or(asked.cursor)).await;
     }
     let (place, limit) = (asked.cursor.unwrap_or_default(), asked.limit());
     let after = (place.attempt, place.chunk);

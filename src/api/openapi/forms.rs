@@ -29,6 +29,7 @@ pub(super) fn mend(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
         for (_, operation) in operations(item) {
             mend_parameters(operation);
+            mend_body(operation);
         }
     }
     let Some(components) = &mut document.components else { return };
@@ -56,6 +57,17 @@ fn mend_parameters(operation: &mut Operation) {
             (schema, parameter.name.as_str(), pattern)
         {
             object.pattern = Some(pattern.to_owned());
+        }
+    }
+}
+
+/// A body that may be missing is not null either.
+fn mend_body(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else { continue };
+        if let Some(schema) = &mut content.schema {
+            *schema = never_null(schema.clone());
         }
     }
 }
