@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tests::{Hive, Options, program};
 
 /// What a program that checks the document may take; schemathesis is done in a third of it.
-const EXAMPLES: &str = "12";
+const EXAMPLES: &str = "10";
 
 pub(crate) fn document() -> Result<Value> {
     Ok(serde_json::to_value(api::openapi())?)
@@ -99,7 +99,7 @@ fn the_linter_finds_nothing_in_the_document() -> Result<()> {
 }
 
 /// A hive in which there is something of everything, and whose processes find no programs.
-async fn furnished() -> Result<(Hive, String)> {
+async fn furnished() -> Result<Hive> {
     let hive = Hive::start_with(Options::default().set("PATH", "/nonexistent")).await?;
     let worker = hive.agent("worker", &[], 100).await?;
     let link = json!({"kind": "process", "command": ["/bin/true"], "env": {"TOKEN": "x"}, "timeout_ms": 1000});
@@ -118,13 +118,13 @@ async fn furnished() -> Result<(Hive, String)> {
     hive.post(&report(&working, "heartbeat"), &json!({"attempt": 1, "progress": 0.5}), 200).await?;
     hive.post("/api/v2/queues/nightly/pause", &json!({}), 200).await?;
     hive.post("/api/v2/auth/keys", &json!({"name": "viewer", "role": "viewer"}), 201).await?;
-    Ok((hive, worker))
+    Ok(hive)
 }
 
 /// HIVE_TESTS_EXAMPLES takes another number of examples an operation, for a longer look by hand.
 #[tokio::test]
 async fn slow_schemathesis_finds_nothing_with_all_checks_and_the_links_followed() -> Result<()> {
-    let (hive, worker) = furnished().await?;
+    let hive = furnished().await?;
     let examples = std::env::var("HIVE_TESTS_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
     let folder = tempfile::tempdir()?;
     let output = Command::new(tool("venv/bin/schemathesis")?)
@@ -134,7 +134,9 @@ async fn slow_schemathesis_finds_nothing_with_all_checks_and_the_links_followed(
         .args(["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--workers", "1"])
         .args(["--seed", "1", "--max-examples", &examples, "--header"])
         .arg(format!("Authorization: Bearer {}", hive.token))
-        .env("HIVE_CONTRACT_WORKER", &worker)
+        .env("SCHEMATHESIS_HOOKS", place("openapi/hooks.py"))
+        .env("HIVE_CONTRACT_URL", &hive.url)
+        .env("HIVE_CONTRACT_TOKEN", &hive.token)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(folder.path())
         .stdin(Stdio::null())
