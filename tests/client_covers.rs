@@ -50,8 +50,9 @@ macro_rules! asked {
         let client = Client::new(&format!("http://{}", listener.local_addr()?), Some("token"))?;
         let mut asked = BTreeMap::new();
         $(
-            let (heard, answer) = tokio::join!(listen(&listener), client.$method($($argument),*));
-            ensure!(answer.is_err(), "{} takes a 500 for an answer", stringify!($method));
+            let ask = async { client.$method($($argument),*).await.is_err() };
+            let (heard, is_refused) = tokio::join!(listen(&listener), ask);
+            ensure!(is_refused, "{} takes a 500 for an answer", stringify!($method));
             asked.insert(stringify!($method), heard?);
         )*
         asked

@@ -67,7 +67,11 @@ async fn submitted(hive: &Hive, queue: &str, count: usize) -> Result<Vec<String>
 }
 
 async fn failed(hive: &Hive, agent: &str, tasks: &[String]) -> Result<()> {
-    hive.lease(agent, u32::try_from(tasks.len())?, 0).await?;
+    // A lease call answers as soon as there is one assignment.
+    let mut held = 0;
+    while held < tasks.len() {
+        held += hive.lease(agent, u32::try_from(tasks.len() - held)?, 30_000).await?.len();
+    }
     let error = json!({"attempt": 1, "error": {"kind": "k", "message": "m"}});
     try_join_all(tasks.iter().map(|id| act(hive, id, "fail", &error, 200))).await?;
     Ok(())
@@ -122,7 +126,7 @@ async fn dead_letters_that_are_put_back_and_come_while_the_list_is_read_neither_
                 // Put back, and dead again: it leaves the list and comes back while the list is read.
                 let retried = hive.request(reqwest::Method::POST, &format!("/api/v2/tasks/{id}/retry")).send().await?;
                 ensure!(retried.status().is_success(), "{}", retried.status());
-                let assignment = hive.lease(&agent, 1, 0).await?;
+                let assignment = hive.lease(&agent, 1, 30_000).await?;
                 let attempt = assignment.first().context("an assignment")?["attempt"].clone();
                 let error = json!({"attempt": attempt, "error": {"kind": "k", "message": "m"}});
                 act(&hive, id, "fail", &error, 200).await?;

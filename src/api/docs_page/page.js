@@ -148,12 +148,21 @@ function command(method, { address, headers, body }) {
   return words.join(" \\\n  ");
 }
 
+/** The body; what comes as a stream of events is shown as it comes. */
+async function whole(answer, shown) {
+  if (!(answer.headers.get("content-type") || "").startsWith("text/event-stream")) return answer.text();
+  const live = node("pre", { tabindex: "0" });
+  shown.replaceChildren(node("p", { role: "status" }, node("strong.good", {}, `${answer.status}`), " goes on…"), live);
+  for await (const part of answer.body.pipeThrough(new TextDecoderStream())) live.append(part);
+  return live.textContent;
+}
+
 async function send(method, asked, shown) {
   shown.replaceChildren(node("p.faint", {}, "Waiting…"));
   const began = performance.now();
   try {
     const answer = await fetch(asked.address, { method: method.toUpperCase(), headers: asked.headers, body: asked.body });
-    const text = await answer.text();
+    const text = await whole(answer, shown);
     const took = Math.round(performance.now() - began);
     let pretty = text;
     if ((answer.headers.get("content-type") || "").includes("json")) {
