@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use client::Client;
 use protocol::query::{EventQuery, PageQuery, TaskQuery};
 use protocol::{
-    CompleteRequest, CreateApiKey, FailRequest, FinishMany, HeartbeatRequest, LeaseRequest, OutputRequest, PatchAgent,
-    PatchTask, Redrive, RegisterAgent, SubmitMany, SubmitTask,
+    CompleteRequest, CreateApiKey, FailRequest, FinishMany, HeartbeatRequest, LeaseRequest, OutputRequest,
+    PatchAgent, PatchTask, Redrive, RegisterAgent, SubmitMany, SubmitTask,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -141,16 +141,26 @@ async fn every_operation_has_a_method_of_the_client_and_every_method_an_operatio
     let asked = all().await?;
     let documented = documented()?;
     for (method, operation) in &asked {
-        ensure!(documented.contains(operation), "{method} asks for {operation}, which is not in the document");
+        ensure!(
+            documented.contains(operation),
+            "{method} asks for {operation}, which is not in the document"
+        );
     }
     let mut covered: BTreeSet<String> = asked.values().cloned().collect();
     for (operation, why) in WITHOUT {
-        ensure!(covered.insert((*operation).to_owned()), "{operation} has a method now; it had none because {why}");
+        ensure!(
+            covered.insert((*operation).to_owned()),
+            "{operation} has a method now; it had none because {why}"
+        );
     }
     let missing: Vec<_> = documented.difference(&covered).collect();
     ensure!(missing.is_empty(), "the client has no method for {missing:?}, and WITHOUT says not why");
     let called: BTreeSet<String> = asked.keys().map(|name| (*name).to_owned()).collect();
     let silent = SILENT.iter().map(|(name, _)| (*name).to_owned());
-    assert_eq!(written()?, called.into_iter().chain(silent).collect(), "methods in the source, and those called here");
+    assert_eq!(
+        written()?,
+        called.into_iter().chain(silent).collect(),
+        "methods in the source, and those called here"
+    );
     Ok(())
 }

@@ -44,7 +44,10 @@ fn check(seen: &[String], constant: &[String]) -> Result<()> {
     ensure!(twice.is_empty(), "seen twice: {twice:?}");
     let wanted: BTreeSet<&String> = constant.iter().collect();
     let found: Vec<&String> = seen.iter().filter(|id| wanted.contains(id)).collect();
-    ensure!(found == constant.iter().collect::<Vec<_>>(), "was there all along: {constant:?}; seen: {found:?}");
+    ensure!(
+        found == constant.iter().collect::<Vec<_>>(),
+        "was there all along: {constant:?}; seen: {found:?}"
+    );
     Ok(())
 }
 
@@ -87,7 +90,9 @@ fn halves(ids: &[String]) -> (Vec<String>, Vec<String>) {
 #[tokio::test]
 async fn tasks_that_come_and_change_while_a_list_is_read_neither_repeat_nor_hide_others() -> Result<()> {
     let hive = Hive::start().await?;
-    for list in ["/api/v2/tasks?", "/api/v2/tasks?state=queued&", "/api/v2/tasks?queue=Q&", "/api/v2/tasks?kind=Q&"] {
+    for list in
+        ["/api/v2/tasks?", "/api/v2/tasks?state=queued&", "/api/v2/tasks?queue=Q&", "/api/v2/tasks?kind=Q&"]
+    {
         let queue = format!("q{}", list.len());
         let there = submitted(&hive, &queue, THERE).await?;
         let (changing, staying) = halves(&there);
@@ -114,7 +119,8 @@ async fn tasks_that_come_and_change_while_a_list_is_read_neither_repeat_nor_hide
 }
 
 #[tokio::test]
-async fn dead_letters_that_are_put_back_and_come_while_the_list_is_read_neither_repeat_nor_hide_others() -> Result<()> {
+async fn dead_letters_that_are_put_back_and_come_while_the_list_is_read_neither_repeat_nor_hide_others()
+-> Result<()> {
     let hive = Hive::start().await?;
     let agent = hive.agent("worker", &[], 1000).await?;
     let there = submitted(&hive, "q", THERE).await?;
@@ -124,7 +130,8 @@ async fn dead_letters_that_are_put_back_and_come_while_the_list_is_read_neither_
         let seen = walk(&hive, list, "id", async |page| {
             for id in changing.iter().skip(page * 3).take(3) {
                 // Put back, and dead again: it leaves the list and comes back while the list is read.
-                let retried = hive.request(reqwest::Method::POST, &format!("/api/v2/tasks/{id}/retry")).send().await?;
+                let retried =
+                    hive.request(reqwest::Method::POST, &format!("/api/v2/tasks/{id}/retry")).send().await?;
                 ensure!(retried.status().is_success(), "{}", retried.status());
                 let assignment = hive.lease(&agent, 1, 30_000).await?;
                 let attempt = assignment.first().context("an assignment")?["attempt"].clone();
@@ -163,7 +170,9 @@ async fn output_is_read_without_a_hole_or_a_repeat_while_it_is_written() -> Resu
     let task = hive.submit(&json!({"title": "t"})).await?;
     hive.lease(&agent, 1, 0).await?;
     let write = async |number: usize| {
-        act(&hive, &task, "output", &json!({"attempt": 1, "text": format!("{number};")}), 200).await.map(|_| ())
+        act(&hive, &task, "output", &json!({"attempt": 1, "text": format!("{number};")}), 200)
+            .await
+            .map(|_| ())
     };
     for number in 0..THERE {
         write(number).await?;
@@ -205,10 +214,16 @@ async fn attempts_and_events_of_a_task_are_read_whole_while_more_of_them_come() 
     let there: Vec<String> = (1..=12).rev().map(|attempt: u32| attempt.to_string()).collect();
     check(&attempts, &there)?;
     let events: Vec<Value> = {
-        let seen = walk(&hive, &format!("{path}/events?"), "seq", async |page| {
-            if page < 3 { again().await } else { Ok(()) }
-        })
-        .await?;
+        let seen =
+            walk(
+                &hive,
+                &format!("{path}/events?"),
+                "seq",
+                async |page| {
+                    if page < 3 { again().await } else { Ok(()) }
+                },
+            )
+            .await?;
         seen.iter().map(|seq| Ok(serde_json::from_str(seq)?)).collect::<Result<_>>()?
     };
     ensure!(events.windows(2).all(|pair| pair[0].as_u64() < pair[1].as_u64()), "{events:?}");
@@ -220,7 +235,8 @@ async fn attempts_and_events_of_a_task_are_read_whole_while_more_of_them_come() 
 }
 
 #[tokio::test]
-async fn a_filter_that_fits_little_answers_after_ten_thousand_rows_with_a_cursor_that_goes_on() -> Result<()> {
+async fn a_filter_that_fits_little_answers_after_ten_thousand_rows_with_a_cursor_that_goes_on() -> Result<()>
+{
     let hive = Hive::start().await?;
     let rare = submitted(&hive, "rare", 1).await?;
     for _ in 0..21 {

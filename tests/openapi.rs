@@ -63,7 +63,11 @@ async fn a_hive_serves_the_document_and_its_page_to_whoever_asks() -> Result<()>
         ("/api/docs/page.css", "text/css; charset=utf-8"),
     ] {
         let answer = client.get(format!("{}{path}", hive.url)).send().await?;
-        assert_eq!((answer.status(), &answer.headers()["content-type"]), (StatusCode::OK, &kind.parse()?), "{path}");
+        assert_eq!(
+            (answer.status(), &answer.headers()["content-type"]),
+            (StatusCode::OK, &kind.parse()?),
+            "{path}"
+        );
         let policy = answer.headers()["content-security-policy"].to_str()?.to_owned();
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
         assert!(!policy.contains("unsafe") && !policy.contains("http") && !policy.contains('*'), "{policy}");
@@ -71,7 +75,11 @@ async fn a_hive_serves_the_document_and_its_page_to_whoever_asks() -> Result<()>
         assert!(answer.headers().contains_key("x-correlation-id"), "{path}");
         all.push_str(&answer.text().await?);
         let refused = client.post(format!("{}{path}", hive.url)).send().await?;
-        assert_eq!((refused.status().as_u16(), &refused.headers()["allow"]), (405, &"GET, HEAD".parse()?), "{path}");
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["allow"]),
+            (405, &"GET, HEAD".parse()?),
+            "{path}"
+        );
     }
     // It needs no other host: there is no address of one in it.
     for word in ["http://", "https://", "//cdn", "@import", "import("] {
@@ -104,7 +112,8 @@ fn the_linter_finds_nothing_in_the_document() -> Result<()> {
 async fn furnished() -> Result<Hive> {
     let hive = Hive::start_with(Options::default().set("PATH", "/nonexistent")).await?;
     let worker = hive.agent("worker", &[], 100).await?;
-    let link = json!({"kind": "process", "command": ["/bin/true"], "env": {"TOKEN": "x"}, "timeout_ms": 1000});
+    let link =
+        json!({"kind": "process", "command": ["/bin/true"], "env": {"TOKEN": "x"}, "timeout_ms": 1000});
     let process = hive.post("/api/v2/agents", &json!({"name": "process", "link": link}), 201).await?;
     let process = process["id"].as_str().context("an id")?;
     hive.post(&format!("/api/v2/agents/{process}/drain"), &json!({}), 200).await?;
@@ -148,7 +157,10 @@ async fn slow_schemathesis_finds_nothing_with_all_checks_and_the_links_followed(
     // It says so itself when it could not reach an operation, or a phase found nothing to do.
     ensure!(said.contains("No issues found") && !said.contains("WARNINGS"), "{said}");
     for phase in ["Coverage", "Fuzzing", "Stateful"] {
-        ensure!(said.lines().any(|line| line.contains('✅') && line.contains(phase)), "{phase} did not run: {said}");
+        ensure!(
+            said.lines().any(|line| line.contains('✅') && line.contains(phase)),
+            "{phase} did not run: {said}"
+        );
     }
     let health = hive.request(Method::GET, "/health").send().await?.json::<Value>().await?;
     assert_eq!(health["status"], "healthy", "{health}");

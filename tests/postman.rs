@@ -22,7 +22,9 @@ async fn prepare(hive: &Hive, place: usize, url: &str, body: &str) -> Result<Var
     let is_dead = url.ends_with("/retry") || url.contains("/dead-letters/");
     if is_dead || (body.contains("\"attempt\"") && !body.contains("\"task_ids\"")) {
         // What the requests before this one have made may come along.
-        while !hive.lease(&agent, 1_000, 30_000).await?.iter().any(|assignment| assignment["task_id"] == task) {}
+        while !hive.lease(&agent, 1_000, 30_000).await?.iter().any(|assignment| assignment["task_id"] == task)
+        {
+        }
     }
     if is_dead {
         let error = json!({"attempt": 1, "error": {"kind": "k", "message": "m"}});
