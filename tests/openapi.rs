@@ -1,6 +1,7 @@
 //! The OpenAPI document and what is made from it: the copies in `docs/`, the page, the lint, and schemathesis against a
 //! real hive.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -88,6 +89,34 @@ async fn a_hive_serves_the_document_and_its_page_to_whoever_asks() -> Result<()>
     for name in ["<script>", "style=", "onclick=\"", "innerHTML", "eval("] {
         assert!(!all.contains(name), "the page has {name}, which its policy forbids or which is unsafe");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_browser_without_any_network_shows_every_operation_and_tries_them() -> Result<()> {
+    let hive = Hive::start().await?;
+    let chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().find(|path| Path::new(path).exists());
+    let chromium = chromium.context("Chromium is not there: apt-get install -y chromium")?;
+    let output = Command::new("node")
+        .arg(place("openapi/page.mjs"))
+        .arg(tool("node_modules/playwright-core/index.mjs")?)
+        .args([chromium, &hive.url, &hive.token])
+        .stdin(Stdio::null())
+        .output()?;
+    ensure!(output.status.success(), "{}", said(&output));
+    let seen: Value = serde_json::from_slice(&output.stdout)?;
+    let document = document()?;
+    let items = document["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+    let known = items.filter_map(Value::as_object).flat_map(|item| item.values());
+    let known: BTreeSet<&str> = known.filter_map(|operation| operation["operationId"].as_str()).collect();
+    let cards = seen["operations"].as_array().context("cards")?;
+    assert_eq!(cards.iter().filter_map(Value::as_str).collect::<BTreeSet<_>>(), known);
+    assert_eq!((&seen["hosts"], &seen["complaints"]), (&json!([hive.url]), &json!([])), "it stays here, without a word");
+    assert_eq!((&seen["refused"], &seen["found"]), (&json!("is not valid"), &json!(["POSTLease assignments"])));
+    assert_eq!(seen["complaintsOfRefusal"].as_array().map(Vec::len), Some(1), "{}", seen["complaintsOfRefusal"]);
+    assert_eq!((&seen["submitted"]["state"], &seen["shown"]["id"]), (&json!("queued"), &seen["submitted"]["id"]));
+    let command = seen["command"].as_str().context("a command")?;
+    assert!(command.starts_with("curl -X POST") && !command.contains(&hive.token), "{command}");
     Ok(())
 }
 

@@ -32,9 +32,11 @@ pub fn collection(document: &Value) -> Value {
 
 fn folder(document: &Value, tag: &Value) -> Option<Value> {
     let of_tag = |(_, _, operation): &(&str, &str, &Value)| operation.pointer("/tags/0") == tag.get("name");
-    let requests = operations(document).filter(of_tag);
+    let mut found: Vec<_> = operations(document).filter(of_tag).collect();
+    // Whoever runs a folder from top to bottom meets what is made there until the end.
+    found.sort_by_key(|(_, method, _)| *method == "delete");
     let requests: Vec<Value> =
-        requests.map(|(path, method, found)| item(document, path, method, found)).collect();
+        found.into_iter().map(|(path, method, found)| item(document, path, method, found)).collect();
     let (name, about) = (tag.get("name"), tag.get("description"));
     (!requests.is_empty()).then(|| json!({"name": name, "description": about, "item": requests}))
 }
