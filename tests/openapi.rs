@@ -95,7 +95,8 @@ async fn a_hive_serves_the_document_and_its_page_to_whoever_asks() -> Result<()>
 #[tokio::test]
 async fn a_browser_without_any_network_shows_every_operation_and_tries_them() -> Result<()> {
     let hive = Hive::start().await?;
-    let chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().find(|path| Path::new(path).exists());
+    let chromium =
+        ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().find(|path| Path::new(path).exists());
     let chromium = chromium.context("Chromium is not there: apt-get install -y chromium")?;
     let output = Command::new("node")
         .arg(place("openapi/page.mjs"))
@@ -111,10 +112,25 @@ async fn a_browser_without_any_network_shows_every_operation_and_tries_them() ->
     let known: BTreeSet<&str> = known.filter_map(|operation| operation["operationId"].as_str()).collect();
     let cards = seen["operations"].as_array().context("cards")?;
     assert_eq!(cards.iter().filter_map(Value::as_str).collect::<BTreeSet<_>>(), known);
-    assert_eq!((&seen["hosts"], &seen["complaints"]), (&json!([hive.url]), &json!([])), "it stays here, without a word");
-    assert_eq!((&seen["refused"], &seen["found"]), (&json!("is not valid"), &json!(["POSTLease assignments"])));
-    assert_eq!(seen["complaintsOfRefusal"].as_array().map(Vec::len), Some(1), "{}", seen["complaintsOfRefusal"]);
-    assert_eq!((&seen["submitted"]["state"], &seen["shown"]["id"]), (&json!("queued"), &seen["submitted"]["id"]));
+    assert_eq!(
+        (&seen["hosts"], &seen["complaints"]),
+        (&json!([hive.url]), &json!([])),
+        "it stays here, without a word"
+    );
+    assert_eq!(
+        (&seen["refused"], &seen["found"]),
+        (&json!("is not valid"), &json!(["POSTLease assignments"]))
+    );
+    assert_eq!(
+        seen["complaintsOfRefusal"].as_array().map(Vec::len),
+        Some(1),
+        "{}",
+        seen["complaintsOfRefusal"]
+    );
+    assert_eq!(
+        (&seen["submitted"]["state"], &seen["shown"]["id"]),
+        (&json!("queued"), &seen["submitted"]["id"])
+    );
     let command = seen["command"].as_str().context("a command")?;
     assert!(command.starts_with("curl -X POST") && !command.contains(&hive.token), "{command}");
     Ok(())

@@ -102,7 +102,8 @@ fn a_list_of_names_is_counted_with_its_repeats_and_each_rule_is_told_once() {
 
 #[test]
 fn whole_numbers_may_come_as_floats() {
-    let asked = submit(r#"{"title":"t","priority":9.0,"attempts_max":1e1,"timeouts":{"heartbeat_ms":2e3}}"#).unwrap();
+    let asked =
+        submit(r#"{"title":"t","priority":9.0,"attempts_max":1e1,"timeouts":{"heartbeat_ms":2e3}}"#).unwrap();
     assert_eq!((asked.priority, asked.attempts_max), (9, 10));
     assert_eq!(asked.timeouts.heartbeat_ms, Some(2_000));
     assert_eq!(broken(r#"{"title":"t","priority":8.5}"#), ["priority"]);
