@@ -46,7 +46,7 @@ fn is_for_everybody(path: &str) -> bool {
 }
 
 #[tokio::test]
-async fn no_documented_path_under_api_but_the_document_answers_a_stranger_whatever_the_method() -> Result<()> {
+async fn nothing_under_api_but_the_document_answers_a_stranger_whatever_the_method() -> Result<()> {
     let hive = Hive::start().await?;
     let client = reqwest::Client::new();
     let mut asked = 0;
