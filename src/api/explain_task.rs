@@ -1,6 +1,7 @@
 //! `GET /tasks/{id}/explain`: why a task is where it is.
 
 use domain::{Name, TaskId, TaskState};
+use protocol::schemas::TaskIdText;
 use protocol::{ExplainView, ReasonView, time};
 use runtime::{AHEAD_MAX, Obstacle, Wait};
 use store::record::TaskRecord;
@@ -12,9 +13,9 @@ use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `GET /api/v2/tasks/{id}/explain`
+/// Explain why a task is where it is.
 #[utoipa::path(get, path = "/api/v2/tasks/{id}/explain", tag = "tasks",
-    params(("id" = String, Path, description = "The task")),
+    params(("id" = TaskIdText, Path, description = "The task")),
     responses((status = 200, description = "Where it stands and why, as of now", body = ExplainView)))]
 pub(crate) async fn explain_task(
     hive: Hive,

@@ -8,7 +8,7 @@ use crate::query::NoQuery;
 use crate::show_system::word;
 use crate::state::Hive;
 
-/// `GET /api/v2/system/nodes`
+/// List the nodes.
 #[utoipa::path(get, path = "/api/v2/system/nodes", tag = "system",
     responses((status = 200, description = "As they stand now", body = Items<NodeView>)))]
 pub(crate) async fn list_nodes(hive: Hive, _: Allowed<ReadHive>, _: NoQuery) -> Answer {

@@ -1,6 +1,7 @@
 //! `PUT /queues/{name}`: how many tasks of a queue may be worked on at a time.
 
 use domain::Name;
+use protocol::schemas::NameText;
 use protocol::{PutQueue, QueueView};
 use store::command::QueueEdit;
 
@@ -12,9 +13,9 @@ use crate::pause_queue::changed;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `PUT /api/v2/queues/{name}`
+/// Limit a queue.
 #[utoipa::path(put, path = "/api/v2/queues/{name}", tag = "queues", request_body = PutQueue,
-    params(("name" = String, Path, description = "The queue's name")),
+    params(("name" = NameText, Path, description = "The queue's name")),
     responses((status = 200, description = "As it stands now, also after a restart; a repeat answers the same", body = QueueView)))]
 pub(crate) async fn put_queue(
     hive: Hive,

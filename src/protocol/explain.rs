@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainView {
     /// Where it stands.
-    #[schema(value_type = String, pattern = "^(scheduled|queued|working|completed|failed|canceled)$")]
+    #[schema(value_type = crate::schemas::TaskStateText)]
     pub state: TaskState,
     /// Why; at least one, the one that matters most first.
     #[schema(min_items = 1)]
@@ -70,7 +70,7 @@ pub struct ReasonView {
     pub position: Option<u64>,
     /// Which agent.
     #[serde(default, with = "crate::text::option", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<crate::schemas::AgentIdText>)]
     pub agent_id: Option<AgentId>,
     /// Which attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,11 +5,12 @@ use domain::{Limits, Review, Violations};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use crate::Request;
 use crate::system::StateCountsView;
+use crate::{Request, whole};
 
 /// `PUT /queues/{name}`: all that can be set of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"concurrency_limit": 2})))]
 #[serde(deny_unknown_fields, default)]
 pub struct PutQueue {
     /// Most tasks of it that are worked on at a time, 1 to 100,000; null for as many as agents take. A lower limit
@@ -21,7 +22,7 @@ pub struct PutQueue {
 
 /// Tells `null` from a field that is missing.
 fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    whole::option(deserializer).map(Some)
 }
 
 impl Request for PutQueue {

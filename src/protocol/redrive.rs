@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::report::check_count;
-use crate::{ProblemDetails, Request, TaskQuery, TaskView, object, time};
+use crate::schemas::{AgentIdText, LabelsText, NameText, TaskIdText};
+use crate::{ProblemDetails, Request, TaskQuery, TaskView, object, time, whole};
 
 const MANY: u32 = 1_000;
 
 /// Up to 1,000 dead letters: those in `task_ids`, or those that fit `filter`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"filter": {"queue": "reports"}, "limit": 100})))]
 #[serde(deny_unknown_fields, default)]
 pub struct Redrive {
     /// These; excludes `filter`.
@@ -24,11 +26,12 @@ pub struct Redrive {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
     pub filter: Option<RedriveFilter>,
     /// With `filter`: at most so many, 1 to 1,000; 1,000 when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
     /// With `filter`: `next_cursor` of the answer before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TaskIdText>)]
     pub cursor: Option<String>,
 }
 
@@ -38,15 +41,19 @@ pub struct Redrive {
 pub struct RedriveFilter {
     /// In this queue.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NameText>)]
     pub queue: Option<String>,
     /// Of this kind.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NameText>)]
     pub kind: Option<String>,
     /// With all of these labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = LabelsText)]
     pub labels: BTreeMap<String, String>,
     /// Last held by this agent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AgentIdText>)]
     pub agent_id: Option<String>,
     /// Accepted after this moment, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
