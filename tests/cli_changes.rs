@@ -342,6 +342,19 @@ async fn the_tree_of_actors_is_shown_indented_with_what_failed_and_json_is_the_a
 }
 
 #[tokio::test]
+async fn the_one_node_is_listed_with_what_it_uses() -> Result<()> {
+    let (hive, _, _) = busy().await?;
+    let (out, _) = fine(&hive, &["system", "nodes"])?;
+    let row = out.lines().nth(1).unwrap_or_default();
+    for part in ["serving", env!("CARGO_PKG_VERSION"), &hive.pid().to_string(), " MiB"] {
+        assert!(row.contains(part), "{part} in {out}");
+    }
+    let json = shown(&hive, &["system", "nodes", "--json"])?;
+    assert_eq!(json["items"][0]["pid"], hive.pid());
+    Ok(())
+}
+
+#[tokio::test]
 async fn health_and_metrics_need_no_token_and_health_has_an_exit_code() -> Result<()> {
     let hive = Hive::start().await?;
     let empty = tempfile::tempdir()?;

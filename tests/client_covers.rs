@@ -6,10 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use client::Client;
-use protocol::query::{EventQuery, PageQuery, TaskQuery};
+use protocol::query::{ActorQuery, EventQuery, PageQuery, TaskQuery};
 use protocol::{
     CompleteRequest, CreateApiKey, FailRequest, FinishMany, HeartbeatRequest, LeaseRequest, OutputRequest,
-    PatchAgent, PatchTask, Redrive, RegisterAgent, SubmitMany, SubmitTask,
+    PatchAgent, PatchTask, PutQueue, Redrive, RegisterAgent, SubmitMany, SubmitTask,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -74,10 +74,12 @@ async fn all() -> Result<BTreeMap<&'static str, String>> {
         cancel(id, true),
         retry(id),
         patch_task(id, &PatchTask::default()),
+        explain(id),
         dead_letters(&TaskQuery::default()),
         redrive(&Redrive::default()),
         queues(&page),
         queue(id),
+        put_queue(id, &PutQueue::default()),
         pause_queue(id),
         resume_queue(id),
         create_api_key(&CreateApiKey::default(), None),
@@ -99,7 +101,8 @@ async fn all() -> Result<BTreeMap<&'static str, String>> {
         lease(id, &LeaseRequest::default()),
         events(&EventQuery::default()),
         system(),
-        actors(),
+        actors(&ActorQuery::default()),
+        nodes(),
         health(),
         ready(),
         metrics(),

@@ -52,6 +52,7 @@ mod system;
 mod system_actors;
 mod system_health;
 mod system_metrics;
+mod system_nodes;
 mod table;
 mod task;
 mod task_append;

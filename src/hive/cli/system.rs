@@ -9,6 +9,7 @@ use super::Context;
 use super::system_actors::SystemActors;
 use super::system_health::SystemHealth;
 use super::system_metrics::SystemMetrics;
+use super::system_nodes::SystemNodes;
 use super::table::{Facts, state, text};
 use super::words::{count, counted};
 use crate::exit::Exit;
@@ -32,6 +33,8 @@ enum Closer {
     Health(SystemHealth),
     /// Print the metrics, as Prometheus reads them
     Metrics(SystemMetrics),
+    /// List the processes of the hive, with the memory and processor time they use
+    Nodes(SystemNodes),
 }
 
 impl System {
@@ -40,6 +43,7 @@ impl System {
             Some(Closer::Actors(command)) => return command.run(context).await,
             Some(Closer::Health(command)) => return command.run(context).await,
             Some(Closer::Metrics(command)) => return command.run(context).await,
+            Some(Closer::Nodes(command)) => return command.run(context).await,
             None => {}
         }
         let system = context.client.system().await?;
