@@ -1,6 +1,8 @@
 //! Commands that say why, put back, change and look closer, over the real program: `hive task explain`, `redrive`, `update`
 //! and `attempts`, `hive queue show` and `limit`, `hive agent update` and `restart`, `hive system …`.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -378,5 +380,28 @@ async fn health_and_metrics_need_no_token_and_health_has_an_exit_code() -> Resul
         told.out
     );
     assert_eq!(without(&["system"])?.code, 4, "the rest needs one");
+    Ok(())
+}
+
+#[tokio::test]
+async fn health_ends_with_9_while_a_hive_drains_and_says_which_part_is_not_well() -> Result<()> {
+    let hive = Hive::start().await?;
+    let mut slow = TcpStream::connect(hive.url.trim_start_matches("http://"))?;
+    let login = format!("Authorization: Bearer {}", hive.token);
+    write!(slow, "POST /api/v2/tasks HTTP/1.1\r\nHost: x\r\n{login}\r\nContent-Length: 13\r\n\r\n{{")?;
+    let began = Instant::now();
+    while !fine(&hive, &["system", "metrics"])?.0.contains("\nhive_http_bodies_in_flight_bytes 13\n") {
+        assert!(began.elapsed() < tests::PATIENCE, "the call never came to be under way");
+    }
+    hive.signal(rustix::process::Signal::TERM)?;
+    let health = loop {
+        let health = run(at(&hive, &["system", "health"]))?;
+        if health.code != 0 || began.elapsed() > tests::PATIENCE {
+            break health;
+        }
+    };
+    assert_eq!(health.code, 9, "{}{}", health.out, health.err);
+    assert!(health.out.contains("degraded") && health.out.contains("draining"), "{}", health.out);
+    assert!(health.err.starts_with("hive: "), "{}", health.err);
     Ok(())
 }

@@ -185,7 +185,7 @@ async fn with_its_own_key_an_agent_leases_by_id_and_a_viewer_not_at_all() -> Res
     };
     let id = hive.submit(&json!({"title": "t"})).await?;
     let by_name = with(&own, &["agent", "lease", "ada"])?;
-    assert_eq!((by_name.code, by_name.err.contains("name it by its id")), (4, true), "{}", by_name.err);
+    assert_eq!((by_name.code, by_name.err.contains("names its agent by id")), (4, true), "{}", by_name.err);
     let denied = with(&viewer, &["agent", "lease", &ada])?;
     assert_eq!((denied.code, denied.err.contains("yours is viewer")), (4, true), "{}", denied.err);
     let held = with(&own, &["agent", "lease", &ada, "--wait", "10s"])?;

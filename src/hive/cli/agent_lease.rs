@@ -31,10 +31,9 @@ pub struct AgentLease {
 impl AgentLease {
     pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
         let id = input::agent(&context.client, &self.agent).await.map_err(|failure| match failure.exit {
-            // only this role leases without being allowed to look for a name
-            Exit::Denied => failure.hint(
-                "to find an agent by its name takes a key that may look; name it by its id, like agent_…",
-            ),
+            // the role agent leases and may not look for a name
+            Exit::Denied => failure
+                .hint("is the token right? a key of the role agent names its agent by id, like agent_…"),
             _ => failure,
         })?;
         let asked = LeaseRequest {
