@@ -1,6 +1,7 @@
 //! Connections that are slow, idle, half closed or many: when each ends, what it costs, and that others are served meanwhile.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -208,7 +209,11 @@ async fn slow_pipelined_submits_are_answered_in_their_order_and_memory_stays_bou
         threads.push(tokio::task::spawn_blocking(move || -> Result<()> {
             let mut sender = socket.sender()?;
             std::thread::scope(|scope| {
-                let sending = scope.spawn(move || sender.write_all(submits.concat().as_bytes()));
+                let sending = scope.spawn(move || {
+                    sender.write_all(submits.concat().as_bytes())?;
+                    // Every other one says so when it has sent everything; that takes no answer from it.
+                    if connection % 2 == 0 { sender.shutdown(Shutdown::Write) } else { Ok(()) }
+                });
                 for number in 0..SUBMITS {
                     let answer = socket.answer()?;
                     ensure!(answer.status == 201, "{answer:?}");
