@@ -166,10 +166,8 @@ impl Clock<'_> {
 
     fn run(&self, words: &[&str], code: i32) -> Result<String> {
         let mut command = Command::new(program()?);
-        command.args(words).stdin(Stdio::null());
-        if !words.contains(&"--data-dir") {
-            command.arg("--data-dir").arg(self.server.data());
-        }
+        // Below every flag, so that a restore into another folder goes there.
+        command.args(words).env("HIVE__STORE__DATA_DIR", self.server.data()).stdin(Stdio::null());
         let output = command.output()?;
         if output.status.code() != Some(code) {
             bail!(

@@ -12,10 +12,10 @@ use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
 use domain::Limits;
-use futures_util::StreamExt;
 use prometheus::IntGauge;
 use protocol::{Request, request};
 
+use crate::connection::Client;
 use crate::problem::Problem;
 use crate::state::Hive;
 
@@ -94,13 +94,14 @@ impl<K: Kind + 'static> FromRequest for Body<K> {
         let hive = request.app_data::<Hive>().cloned();
         let declared =
             request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let payload = payload.take();
+        let (payload, client) = (payload.take(), Client::of(request));
         Box::pin(async move {
             let hive = hive.ok_or_else(|| Problem::Internal { cause: "no state".to_owned() })?;
             let mut arrival = Arrival {
                 share: Share { budget: Arc::clone(&hive.budget), bytes: 0 },
                 bytes_max: K::bytes_max(hive.runtime.limits()),
                 declared,
+                client,
             };
             let within = hive.settings.body_timeout;
             let bytes = tokio::time::timeout(within, arrival.read(payload))
@@ -116,6 +117,7 @@ struct Arrival {
     share: Share,
     bytes_max: usize,
     declared: Option<usize>,
+    client: Client,
 }
 
 impl Arrival {
@@ -134,7 +136,9 @@ impl Arrival {
     }
 
     async fn next(&mut self, payload: &mut Payload, arrived: usize) -> Result<Option<Bytes>, Problem> {
-        let Some(chunk) = payload.next().await.transpose().map_err(|error| broken(&error))? else {
+        let Some(chunk) =
+            self.client.next_piece(payload).await.transpose().map_err(|error| broken(&error))?
+        else {
             return Ok(None);
         };
         self.admit(arrived.saturating_add(chunk.len()))?;

@@ -12,11 +12,13 @@
 //! first byte of a head, on every request of the connection and however slowly bytes come; one whose client does not read ends
 //! after the limit on writes.
 //!
+//! Invariant: what a client has sent before it closed its side is read and answered to its end.
+//!
 //! Invariant: every error leaves as a problem, also that of a request that nobody could read.
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::{Future, Ready, pending};
+use std::future::{Future, Ready, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -28,6 +30,7 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HttpDate;
 use actix_web::{FromRequest, HttpRequest};
+use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -52,6 +55,8 @@ pub(crate) struct Traffic {
     awaits_head: Cell<bool>,
     is_closed: Cell<bool>,
     closed: Notify,
+    /// A body is read, and everything of it that has arrived is taken.
+    starves: Cell<bool>,
 }
 
 impl Traffic {
@@ -74,6 +79,12 @@ impl Traffic {
     /// Whether the client has closed its side.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.get()
+    }
+
+    /// Whether the end of what the client says is kept from the library for now. It would take requests, and the rest of a
+    /// body, that it has not read yet as cut off.
+    fn holds_end(&self) -> bool {
+        self.under_way.get() > 0 && !self.starves.get()
     }
 
     fn close(&self) {
@@ -112,6 +123,22 @@ impl Client {
     /// Whether the client has closed its side.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.as_ref().is_some_and(|traffic| traffic.is_closed())
+    }
+
+    /// The next piece of a body. Tells the connection whether one is waited for.
+    pub(crate) async fn next_piece<S: Stream + Unpin>(&self, body: &mut S) -> Option<S::Item> {
+        poll_fn(|cx| {
+            let piece = body.poll_next_unpin(cx);
+            if let Some(traffic) = &self.0 {
+                traffic.starves.set(piece.is_pending());
+                if piece.is_pending() && traffic.is_closed() {
+                    // Nothing more comes: the connection is to say so now.
+                    cx.waker().wake_by_ref();
+                }
+            }
+            piece
+        })
+        .await
     }
 
     /// Keeps the connection under way for as long as an answer goes on.
@@ -156,6 +183,8 @@ pub(crate) struct Connection {
     /// Runs while the client takes nothing.
     write_due: Option<Pin<Box<Sleep>>>,
     written_count: u64,
+    /// The end of what the client says has come, and the library was not told.
+    is_end_held: bool,
     refusal: Option<Refusal>,
 }
 
@@ -187,6 +216,7 @@ impl Connection {
             due: Box::pin(sleep(limits.head)),
             write_due: None,
             written_count: 0,
+            is_end_held: false,
             refusal: None,
         }
     }
@@ -279,10 +309,16 @@ impl AsyncRead for Connection {
         let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Ready(Ok(())) if buffer.filled().len() > before => {
+                this.traffic.starves.set(false);
                 if this.traffic.under_way.get() == 0 {
                     this.traffic.awaits_head.set(true);
                 }
                 Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Ok(())) if this.traffic.holds_end() => {
+                this.traffic.close();
+                this.is_end_held = true;
+                Poll::Pending
             }
             Poll::Ready(ended) => {
                 this.traffic.close();
@@ -333,7 +369,10 @@ impl AsyncWrite for Connection {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // The library flushes last of all, so from here on the connection waits: the clock starts.
-        if this.refusal.is_none() && this.poll_due(cx).is_ready() {
+        let is_due = this.refusal.is_none() && this.poll_due(cx).is_ready();
+        let is_end = this.is_end_held && !this.traffic.holds_end();
+        if is_due || is_end {
+            this.is_end_held &= !is_end;
             cx.waker().wake_by_ref();
         }
         Pin::new(&mut this.stream).poll_flush(cx)
