@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tests::Hive;
 
-use crate::api_tasks::act;
+use crate::api_tasks::{act, claim};
 
 /// More than two pages of each list are there before, so that writers meet a reader in the middle.
 const THERE: usize = 24;
@@ -69,15 +69,22 @@ async fn submitted(hive: &Hive, queue: &str, count: usize) -> Result<Vec<String>
     Ok(ids)
 }
 
+/// All that waits is leased and fails for good.
 async fn failed(hive: &Hive, agent: &str, tasks: &[String]) -> Result<()> {
-    // A lease call answers as soon as there is one assignment.
-    let mut held = 0;
-    while held < tasks.len() {
-        held += hive.lease(agent, u32::try_from(tasks.len() - held)?, 30_000).await?.len();
+    // A lease call answers as soon as there is one assignment, and what comes too late for its answer is claimed again.
+    let mut left = tasks.len();
+    while left > 0 {
+        let held = hive.lease(agent, u32::try_from(left)?, 30_000).await?;
+        left -= held.len();
+        try_join_all(held.iter().map(|assignment| fail(hive, assignment))).await?;
     }
-    let error = json!({"attempt": 1, "error": {"kind": "k", "message": "m"}});
-    try_join_all(tasks.iter().map(|id| act(hive, id, "fail", &error, 200))).await?;
     Ok(())
+}
+
+async fn fail(hive: &Hive, assignment: &Value) -> Result<()> {
+    let id = assignment["task_id"].as_str().context("an id")?;
+    let error = json!({"attempt": assignment["attempt"], "error": {"kind": "k", "message": "m"}});
+    act(hive, id, "fail", &error, 200).await.map(|_| ())
 }
 
 /// Every second one: those that change, and those that stay as they are.
@@ -133,10 +140,7 @@ async fn dead_letters_that_are_put_back_and_come_while_the_list_is_read_neither_
                 let retried =
                     hive.request(reqwest::Method::POST, &format!("/api/v2/tasks/{id}/retry")).send().await?;
                 ensure!(retried.status().is_success(), "{}", retried.status());
-                let assignment = hive.lease(&agent, 1, 30_000).await?;
-                let attempt = assignment.first().context("an assignment")?["attempt"].clone();
-                let error = json!({"attempt": attempt, "error": {"kind": "k", "message": "m"}});
-                act(&hive, id, "fail", &error, 200).await?;
+                fail(&hive, &claim(&hive, &agent).await?).await?;
             }
             let new = submitted(&hive, "q", 2).await?;
             failed(&hive, &agent, &new).await
@@ -168,7 +172,7 @@ async fn output_is_read_without_a_hole_or_a_repeat_while_it_is_written() -> Resu
     let hive = Hive::start().await?;
     let agent = hive.agent("worker", &[], 1).await?;
     let task = hive.submit(&json!({"title": "t"})).await?;
-    hive.lease(&agent, 1, 0).await?;
+    claim(&hive, &agent).await?;
     let write = async |number: usize| {
         act(&hive, &task, "output", &json!({"attempt": 1, "text": format!("{number};")}), 200)
             .await
@@ -200,12 +204,7 @@ async fn attempts_and_events_of_a_task_are_read_whole_while_more_of_them_come() 
     let agent = hive.agent("worker", &[], 1).await?;
     let backoff = json!({"initial_ms": 0, "factor": 1.0, "max_ms": 0, "jitter": 0.0});
     let task = hive.submit(&json!({"title": "t", "attempts_max": 100, "backoff": backoff})).await?;
-    let again = async || {
-        let assignments = hive.lease(&agent, 1, 30_000).await?;
-        let attempt = assignments.first().context("an assignment")?["attempt"].clone();
-        let error = json!({"attempt": attempt, "error": {"kind": "k", "message": "m"}});
-        act(&hive, &task, "fail", &error, 200).await.map(|_| ())
-    };
+    let again = async || fail(&hive, &claim(&hive, &agent).await?).await;
     for _ in 0..12 {
         again().await?;
     }

@@ -10,6 +10,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{Hive, Options, program};
 
+use crate::api_tasks::claim;
+
 /// What a program that checks the document may take; schemathesis is done in a third of it.
 const EXAMPLES: &str = "10";
 
@@ -165,7 +167,9 @@ async fn furnished() -> Result<Hive> {
     let dead = hive.submit(&json!({"title": "dead", "attempts_max": 1, "labels": {"a": "b"}})).await?;
     let done = hive.submit(&json!({"title": "done", "input": {"n": 1}})).await?;
     let working = hive.submit(&json!({"title": "working", "kind": "k", "requires": []})).await?;
-    hive.lease(&worker, 3, 0).await?;
+    for _ in 0..3 {
+        claim(&hive, &worker).await?;
+    }
     let report = |id: &str, verb: &str| format!("/api/v2/tasks/{id}/{verb}");
     let error = json!({"attempt": 1, "error": {"kind": "k", "message": "m"}, "usage": {"cost_usd": 0.5}});
     hive.post(&report(&dead, "output"), &json!({"attempt": 1, "text": "t"}), 200).await?;

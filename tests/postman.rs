@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::Hive;
 
+use crate::api_tasks::{act, each};
 use crate::openapi::document;
 
 /// Ids that the variables of the collection stand for, made anew for each request.
@@ -16,15 +17,20 @@ struct Variables {
 
 /// Something of everything, in the state that a request is about: reports need an attempt, a retry a dead letter.
 async fn prepare(hive: &Hive, place: usize, url: &str, body: &str) -> Result<Variables> {
-    let agent = hive.agent(&format!("agent-{place}"), &[&format!("only-{place}")], 1_000).await?;
+    let agent = hive.agent(&format!("agent-{place}"), &[&format!("only-{place}")], 1).await?;
     let task = json!({"title": "t", "requires": [format!("only-{place}")], "attempts_max": 1});
     let task = hive.submit(&task).await?;
     let is_dead = url.ends_with("/retry") || url.contains("/dead-letters/");
     if is_dead || (body.contains("\"attempt\"") && !body.contains("\"task_ids\"")) {
-        // What the requests before this one have made may come along.
-        while !hive.lease(&agent, 1_000, 30_000).await?.iter().any(|assignment| assignment["task_id"] == task)
-        {
+        // What the requests before this one have made goes, so that the agent is handed this task, as attempt 1.
+        for other in each(&hive.get("/api/v2/tasks?state=queued&limit=200").await?, "id") {
+            let other = other.as_str().context("an id")?;
+            if other != task {
+                act(hive, other, "cancel", &json!({}), 200).await?;
+            }
         }
+        let held = hive.lease(&agent, 1, 30_000).await?;
+        ensure!(each(&json!({"items": held}), "task_id") == [json!(task)], "{held:?} for {url}");
     }
     if is_dead {
         let error = json!({"attempt": 1, "error": {"kind": "k", "message": "m"}});

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, made from the handlers, and its route.
 //!
 //! What the handlers and the types of the protocol say is all there is; here stands only what is the same for many
-//! operations: who may ask (`access`), what may go wrong (`problems`), what follows from an answer ([`links`]), and
+//! operations: who may ask (`access`), what may go wrong (`problems`), what follows from an answer (`links`), and
 //! what the derives cannot say (`forms`).
 
 mod forms;
