@@ -66,8 +66,6 @@ macro_rules! rights {
 
 rights! {
     // right, in words:                                           admin operator developer viewer agent
-    /// Reads what the API is like.
-    ReadContract, "reading the contract":                            Yes Yes Yes Yes Yes;
     /// Reads everything but keys.
     ReadHive, "looking at everything":                               Yes Yes Yes Yes No;
     /// Reads one task.

@@ -1,6 +1,7 @@
 //! `POST /tasks/{id}/output`: a piece of what the attempt writes.
 
 use domain::TaskId;
+use protocol::schemas::TaskIdText;
 use protocol::{OutputAnswer, OutputRequest};
 use store::outcome::Appended;
 
@@ -12,9 +13,9 @@ use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `POST /api/v2/tasks/{id}/output`
+/// Write output of an attempt.
 #[utoipa::path(post, path = "/api/v2/tasks/{id}/output", tag = "work", request_body = OutputRequest,
-    params(("id" = String, Path, description = "The task")),
+    params(("id" = TaskIdText, Path, description = "The task")),
     responses((status = 200, description = "Stored, as far as the limit allows", body = OutputAnswer),
               (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
 pub(crate) async fn append_output(

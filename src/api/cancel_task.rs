@@ -1,6 +1,7 @@
 //! `POST /tasks/{id}/cancel`: asked, or with force at once.
 
 use domain::TaskId;
+use protocol::schemas::TaskIdText;
 use protocol::{CancelTask, TaskView};
 use store::outcome::Canceled;
 
@@ -13,9 +14,9 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `POST /api/v2/tasks/{id}/cancel`
-#[utoipa::path(post, path = "/api/v2/tasks/{id}/cancel", tag = "tasks", request_body = CancelTask,
-    params(("id" = String, Path, description = "The task")),
+/// Cancel a task.
+#[utoipa::path(post, path = "/api/v2/tasks/{id}/cancel", tag = "tasks", request_body = Option<CancelTask>,
+    params(("id" = TaskIdText, Path, description = "The task")),
     responses((status = 200, description = "Canceled, or its holder is asked to end", body = TaskView),
               (status = 409, description = "`state_conflict`: it is completed or failed")))]
 pub(crate) async fn cancel_task(

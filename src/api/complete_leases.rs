@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `POST /api/v2/leases/complete`
+/// Report the end of many attempts.
 #[utoipa::path(post, path = "/api/v2/leases/complete", tag = "work", request_body = FinishMany,
     responses((status = 200, description = "One answer an item, in the order of the request", body = Items<FinishedItem>)))]
 pub(crate) async fn complete_leases(

@@ -2,6 +2,7 @@
 
 use domain::{TaskId, TaskState};
 use protocol::report::ReportAsked;
+use protocol::schemas::TaskIdText;
 use protocol::{CompleteRequest, FinishAnswer};
 use store::outcome::Finished;
 
@@ -14,9 +15,9 @@ use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `POST /api/v2/tasks/{id}/complete`
+/// Report success.
 #[utoipa::path(post, path = "/api/v2/tasks/{id}/complete", tag = "work", request_body = CompleteRequest,
-    params(("id" = String, Path, description = "The task")),
+    params(("id" = TaskIdText, Path, description = "The task")),
     responses((status = 200, description = "Where the task stands now; a repeat answers the same", body = FinishAnswer),
               (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
 pub(crate) async fn complete_task(

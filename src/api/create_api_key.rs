@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use domain::limits::API_KEYS_MAX;
 use domain::{Timestamp, Violations};
+use protocol::schemas::IdempotencyKeyText;
 use protocol::{ApiKeyView, CreateApiKey, KeyEnd, SecretText};
 use runtime::NewApiKey;
 use sha2::{Digest, Sha256};
@@ -27,9 +28,9 @@ const LETTERS_SHOWN: usize = 6;
 /// Crockford's base32 alphabet, lower case, source: <https://www.crockford.com/base32.html>.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// `POST /api/v2/auth/keys`
+/// Make an API key.
 #[utoipa::path(post, path = "/api/v2/auth/keys", tag = "keys", request_body = CreateApiKey,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, kept for 24 h")),
+    params(("Idempotency-Key" = Option<IdempotencyKeyText>, Header, description = "1 to 255 visible ASCII characters, kept for 24 h")),
     responses(
         (status = 201, description = "Made, with `key`; or made before under the same idempotency key, and then without `key`: \
             nobody can show it again", body = ApiKeyView,

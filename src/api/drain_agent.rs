@@ -2,6 +2,7 @@
 
 use domain::AgentId;
 use protocol::AgentView;
+use protocol::schemas::AgentIdText;
 use store::command::AgentEdit;
 
 use crate::allowed::{Allowed, ManageAgents};
@@ -12,9 +13,9 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `POST /api/v2/agents/{id}/drain`
+/// Drain an agent.
 #[utoipa::path(post, path = "/api/v2/agents/{id}/drain", tag = "agents",
-    params(("id" = String, Path, description = "The agent")),
+    params(("id" = AgentIdText, Path, description = "The agent")),
     responses((status = 200, description = "As it stands now; a repeat answers the same", body = AgentView)))]
 pub(crate) async fn drain_agent(
     hive: Hive,

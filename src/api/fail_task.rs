@@ -1,6 +1,7 @@
 //! `POST /tasks/{id}/fail`: the holder reports failure.
 
 use domain::TaskId;
+use protocol::schemas::TaskIdText;
 use protocol::{FailRequest, FinishAnswer};
 
 use crate::allowed::{Allowed, Work};
@@ -11,9 +12,9 @@ use crate::path::Named;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `POST /api/v2/tasks/{id}/fail`
+/// Report failure.
 #[utoipa::path(post, path = "/api/v2/tasks/{id}/fail", tag = "work", request_body = FailRequest,
-    params(("id" = String, Path, description = "The task")),
+    params(("id" = TaskIdText, Path, description = "The task")),
     responses((status = 200, description = "Where the task stands now; a repeat answers the same", body = FinishAnswer),
               (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
 pub(crate) async fn fail_task(

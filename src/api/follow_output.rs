@@ -50,15 +50,15 @@ const PHASE_LOOK: Duration = Duration::from_millis(100);
 /// Answers with the stream.
 ///
 /// # Errors
-/// [`Problem`]: no such task, a place that is none, or as many streams as there may be.
+/// [`Problem`]: no such task, or as many streams as there may be.
 pub(crate) async fn follow(
     hive: Hive,
     principal: &Principal,
     http: &HttpRequest,
     id: &Named<TaskId>,
-    cursor: Option<OutputPlace>,
+    after: Option<OutputPlace>,
 ) -> Answer {
-    let place = last_event(http)?.or(cursor).unwrap_or_default();
+    let place = after.unwrap_or_default();
     if hive.readers.output(principal.tenant(), id.0, (0, 0), 1).await?.is_none() {
         return Err(id.not_found());
     }
@@ -85,7 +85,10 @@ pub(crate) async fn follow(
 }
 
 /// A browser that lost its stream asks for the same address again, so this place is later than the address's.
-fn last_event(http: &HttpRequest) -> Result<Option<OutputPlace>, Problem> {
+///
+/// # Errors
+/// When it is not the id of an event, also where nothing is followed.
+pub(crate) fn last_event(http: &HttpRequest) -> Result<Option<OutputPlace>, Problem> {
     let Some(value) = http.headers().get(LAST_EVENT_ID) else { return Ok(None) };
     let place = value.to_str().ok().and_then(|text| text.parse().ok());
     place.map(Some).ok_or_else(|| Problem::invalid(LAST_EVENT_ID, "is not the id of an event of this stream"))

@@ -1,7 +1,7 @@
 //! What every request under `/api` passes, once: correlation id, login, limit of its rate, metrics, log line, and the
 //! form of errors.
 //!
-//! Everything else (`/health`, `/metrics`) goes by untouched.
+//! Everything else (`/health`, `/metrics`) goes by untouched; the contract and its page pass without a login.
 //!
 //! Invariant: no answer under `/api` leaves without its correlation id, and every error among them is a problem.
 
@@ -21,7 +21,7 @@ use crate::correlation;
 use crate::principal::authenticate;
 use crate::problem::Problem;
 use crate::rate_limit::Standing;
-use crate::routes::RouteName;
+use crate::routes::{self, RouteName};
 use crate::state::Hive;
 
 /// Route of a request that no route takes, in metrics and logs.
@@ -40,6 +40,10 @@ pub(crate) async fn gate<B: MessageBody + 'static>(
     let began = Instant::now();
     let _begun = hive.in_flight.begin();
     let correlation_id = correlation::of(request.headers());
+    if routes::is_open(request.path()) {
+        let response = next.call(request).await?;
+        return Ok(finish(&hive, in_our_form(response, &correlation_id), &correlation_id, None, began));
+    }
     let find = |sha256: &[u8; 32]| hive.runtime.api_key(sha256);
     let asked = authenticate(request.headers(), &hive.admin_token_sha256, find, &correlation_id);
     // Keys are counted; the admin token is not, so that nobody locks the owner out.
@@ -58,11 +62,17 @@ pub(crate) async fn gate<B: MessageBody + 'static>(
             return Ok(finish(&hive, response, &correlation_id, standing, began));
         }
     };
-    let response = match explained(&response, &correlation_id) {
+    Ok(finish(&hive, in_our_form(response, &correlation_id), &correlation_id, standing, began))
+}
+
+fn in_our_form<B>(
+    response: ServiceResponse<B>,
+    correlation_id: &str,
+) -> ServiceResponse<EitherBody<B, BoxBody>> {
+    match explained(&response, correlation_id) {
         Some(problem) => response.into_response(problem).map_into_right_body(),
         None => response.map_into_left_body(),
-    };
-    Ok(finish(&hive, response, &correlation_id, standing, began))
+    }
 }
 
 /// The response in the form of a problem, when it is an error that is not in that form or has no correlation id yet.

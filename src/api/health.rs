@@ -61,7 +61,7 @@ impl Probe {
     }
 }
 
-/// `GET /health`
+/// Show how the parts are doing.
 #[utoipa::path(get, path = "/health", tag = "health",
     responses((status = 200, description = "How the parts are doing, also when they are not well", body = HealthView)))]
 pub(crate) async fn show_health(hive: Hive) -> Answer {
@@ -85,14 +85,14 @@ fn fresh<T: Clone>(last: &Mutex<Option<(Instant, T)>>) -> Option<T> {
     last.lock().as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, seen)| seen.clone())
 }
 
-/// `GET /health/live`
+/// Show whether the process answers.
 #[utoipa::path(get, path = "/health/live", tag = "health",
     responses((status = 200, description = "The process answers", body = serde_json::Value)))]
 pub(crate) async fn show_live() -> Answer {
     ok(&serde_json::json!({"status": "live"}))
 }
 
-/// `GET /health/ready`
+/// Show whether it takes requests.
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses((status = 200, description = "It takes requests", body = serde_json::Value),
               (status = 503, description = "It starts, drains or has no database", body = protocol::ProblemDetails,
@@ -111,7 +111,7 @@ pub(crate) async fn show_ready(hive: Hive, http: HttpRequest) -> Answer {
     }
 }
 
-/// `GET /metrics`
+/// Show the metrics.
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain")))]
 pub(crate) async fn show_metrics(hive: Hive) -> Answer {

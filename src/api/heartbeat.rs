@@ -1,6 +1,7 @@
 //! `POST /tasks/{id}/heartbeat`: a sign of life that renews the lease.
 
 use domain::TaskId;
+use protocol::schemas::TaskIdText;
 use protocol::{HeartbeatAnswer, HeartbeatRequest};
 use runtime::ProgressReport;
 use store::outcome::Renewed;
@@ -13,9 +14,9 @@ use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `POST /api/v2/tasks/{id}/heartbeat`
+/// Renew a lease.
 #[utoipa::path(post, path = "/api/v2/tasks/{id}/heartbeat", tag = "work", request_body = HeartbeatRequest,
-    params(("id" = String, Path, description = "The task")),
+    params(("id" = TaskIdText, Path, description = "The task")),
     responses((status = 200, description = "The stored expiry of the lease", body = HeartbeatAnswer),
               (status = 409, description = "`stale_lease`: the attempt does not hold the task any more")))]
 pub(crate) async fn heartbeat(

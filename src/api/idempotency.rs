@@ -14,7 +14,7 @@ const KEY_CHARS_MAX: usize = 255;
 /// The key of a request, if it names one, within the scope of tenant, principal and route.
 ///
 /// # Errors
-/// When it is empty, longer than 255 characters, or holds more than visible ASCII.
+/// When it is empty, longer than 255 characters, or holds more than visible ASCII or a quotation mark.
 pub(crate) fn key(
     hive: &Hive,
     principal: &Principal,
@@ -27,8 +27,10 @@ pub(crate) fn key(
         .to_str()
         .ok()
         .map(bare)
-        .filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()))
-        .ok_or_else(|| Problem::invalid(HEADER, "must be 1 to 255 visible ASCII characters"))?;
+        .filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(is_fit))
+        .ok_or_else(|| {
+            Problem::invalid(HEADER, "must be 1 to 255 visible ASCII characters, bare or quoted")
+        })?;
     let ttl_ms = u64::try_from(hive.settings.idempotency_ttl.as_millis()).unwrap_or(u64::MAX);
     let tenant = principal.tenant().0.to_string();
     let hash = hash(&[&tenant, &principal.caller.principal, route, key]);
@@ -41,6 +43,11 @@ pub(crate) fn of_item(key: IdempotencyKey, place: usize) -> IdempotencyKey {
     hasher.update(key.hash);
     hasher.update(u64::try_from(place).unwrap_or(u64::MAX).to_be_bytes());
     IdempotencyKey { hash: hasher.finalize().into(), ..key }
+}
+
+/// Within quotation marks another one would have to be escaped; there is none.
+fn is_fit(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'"'
 }
 
 /// A quoted key (a string of RFC 8941) and a bare one are the same key.
@@ -70,6 +77,12 @@ mod tests {
         assert_eq!(bare("\"abc"), "\"abc");
         assert_eq!(bare("\"\""), "");
         assert_eq!(bare("\""), "\"");
+    }
+
+    #[test]
+    fn a_key_holds_no_quotation_mark_of_its_own() {
+        assert!("a-Z9~!".bytes().all(is_fit));
+        assert!([b'"', b' ', b'\n', 0x7f, 0x80].into_iter().all(|byte| !is_fit(byte)));
     }
 
     #[test]

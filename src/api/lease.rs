@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use domain::AgentId;
+use protocol::schemas::AgentIdText;
 use protocol::{LeaseAnswer, LeaseRequest};
 use runtime::LeaseCall;
 
@@ -17,9 +18,9 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `POST /api/v2/agents/{id}/lease`
-#[utoipa::path(post, path = "/api/v2/agents/{id}/lease", tag = "work", request_body = LeaseRequest,
-    params(("id" = String, Path, description = "The agent")),
+/// Lease assignments.
+#[utoipa::path(post, path = "/api/v2/agents/{id}/lease", tag = "work", request_body = Option<LeaseRequest>,
+    params(("id" = AgentIdText, Path, description = "The agent")),
     responses((status = 200, description = "Assignments; none when there was nothing in time", body = LeaseAnswer),
               (status = 409, description = "`state_conflict`: the hive starts this agent's processes itself")))]
 pub(crate) async fn lease(

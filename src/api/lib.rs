@@ -9,8 +9,8 @@
 //!
 //! Invariant: `problem` alone turns errors into status codes, exhaustively.
 //!
-//! Invariant: nothing under `/api` is answered without a valid token, and no token reaches a log line, a metric or
-//! an error.
+//! Invariant: nothing under `/api` but the document and its page is answered without a valid token, and no token reaches
+//! a log line, a metric or an error.
 //!
 //! Invariant: one table (`routes`) drives the router and the OpenAPI document; a test compares them path by path.
 //!
@@ -26,7 +26,8 @@
 //!
 //! Reading order: [`state`], `server`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
-//! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; at last `health`, [`metrics`], `openapi`.
+//! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; at last `health`, [`metrics`], [`openapi()`],
+//! `docs_page`, [`postman`].
 
 mod address;
 mod allowed;
@@ -39,6 +40,7 @@ mod in_flight;
 pub mod metrics;
 pub mod openapi;
 mod path;
+pub mod postman;
 mod principal;
 mod problem;
 mod query;
@@ -53,6 +55,7 @@ mod cancel_task;
 mod complete_leases;
 mod complete_task;
 mod create_api_key;
+mod docs_page;
 mod drain_agent;
 mod fail_task;
 mod follow_output;

@@ -12,7 +12,7 @@ use crate::state::Hive;
 
 const LIMIT_DEFAULT: u32 = 1_000;
 
-/// `GET /api/v2/system/actors`
+/// Show the supervision tree.
 #[utoipa::path(get, path = "/api/v2/system/actors", tag = "system", params(ActorQuery),
     responses((status = 200, description = "Who lives, how it fares, what failed lately", body = ActorsView)))]
 pub(crate) async fn list_actors(hive: Hive, _: Allowed<ReadHive>, given: Given) -> Answer {

@@ -10,7 +10,7 @@ use crate::query::Given;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/agents`
+/// List agents.
 #[utoipa::path(get, path = "/api/v2/agents", tag = "agents", params(PageQuery),
     responses((status = 200, description = "Newest first", body = Page<AgentView>)))]
 pub(crate) async fn list_agents(hive: Hive, principal: Allowed<ReadHive>, given: Given) -> Answer {

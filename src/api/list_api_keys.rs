@@ -10,7 +10,7 @@ use crate::query::Given;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/auth/keys`
+/// List API keys.
 #[utoipa::path(get, path = "/api/v2/auth/keys", tag = "keys", params(PageQuery),
     responses((status = 200, description = "Newest first, expired ones included; never with `key`", body = Page<ApiKeyView>)))]
 pub(crate) async fn list_api_keys(hive: Hive, principal: Allowed<ManageKeys>, given: Given) -> Answer {

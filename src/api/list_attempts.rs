@@ -1,6 +1,7 @@
 //! `GET /tasks/{id}/attempts`: every try at a task, the latest first.
 
 use domain::TaskId;
+use protocol::schemas::TaskIdText;
 use protocol::{AttemptView, Page, PageQuery, query};
 
 use crate::allowed::{Allowed, ReadHive};
@@ -11,9 +12,9 @@ use crate::query::Given;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/tasks/{id}/attempts`
+/// List the attempts of a task.
 #[utoipa::path(get, path = "/api/v2/tasks/{id}/attempts", tag = "tasks",
-    params(("id" = String, Path, description = "The task"), PageQuery),
+    params(("id" = TaskIdText, Path, description = "The task"), PageQuery),
     responses((status = 200, description = "The latest first", body = Page<AttemptView>)))]
 pub(crate) async fn list_attempts(
     hive: Hive,

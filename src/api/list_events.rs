@@ -10,7 +10,7 @@ use crate::query::Given;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/events`
+/// Read the log.
 #[utoipa::path(get, path = "/api/v2/events", tag = "events", params(EventQuery),
     responses((status = 200, description = "The oldest first. At the end of the log `next_cursor` is null; go on with \
         `after` and the last `seq` you have", body = Page<EventView>)))]

@@ -2,20 +2,21 @@
 
 use actix_web::HttpRequest;
 use domain::TaskId;
+use protocol::schemas::TaskIdText;
 use protocol::{OutputEnd, OutputQuery, OutputView, Page};
 
 use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{self, Answer, ok};
-use crate::follow_output::follow;
+use crate::follow_output::{follow, last_event};
 use crate::path::Named;
 use crate::query::Given;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/tasks/{id}/output`
+/// Read or follow the output of a task.
 #[utoipa::path(get, path = "/api/v2/tasks/{id}/output", tag = "tasks",
-    params(("id" = String, Path, description = "The task"), OutputQuery,
-           ("Last-Event-ID" = Option<String>, Header, description = "With `follow`: goes on after this event")),
+    params(("id" = TaskIdText, Path, description = "The task"), OutputQuery,
+           ("Last-Event-ID" = Option<String>, Header, pattern = r"^[0-9]{1,9}\.[0-9]{1,9}$", description = "With `follow`: goes on after this event")),
     responses((status = 200, description = "In the order in which it was written. With `follow=true` a stream: \
         `event: output` with an id and an OutputView, a comment each 15 s, and `event: end` with an OutputEnd when the \
         task has ended; a stream that ends without it may be taken up again",
@@ -28,8 +29,9 @@ pub(crate) async fn list_output(
     given: Given,
 ) -> Answer {
     let asked = OutputQuery::read(given.0)?;
+    let seen = last_event(&http)?;
     if asked.follow {
-        return follow(hive, &principal, &http, &id, asked.cursor).await;
+        return follow(hive, &principal, &http, &id, seen.or(asked.cursor)).await;
     }
     let (place, limit) = (asked.cursor.unwrap_or_default(), asked.limit());
     let after = (place.attempt, place.chunk);

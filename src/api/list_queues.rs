@@ -21,7 +21,7 @@ pub(crate) struct Known {
     pub(crate) figures: QueueFigures,
 }
 
-/// `GET /api/v2/queues`
+/// List queues.
 #[utoipa::path(get, path = "/api/v2/queues", tag = "queues", params(PageQuery),
     responses((status = 200, description = "By name", body = Page<QueueView>)))]
 pub(crate) async fn list_queues(hive: Hive, principal: Allowed<ReadHive>, given: Given) -> Answer {

@@ -1,6 +1,7 @@
 //! `GET /tasks/{id}/events`: what happened to one task, in the order of the log.
 
 use domain::{TaskId, TenantId};
+use protocol::schemas::TaskIdText;
 use protocol::{EventView, Page, PageQuery, query};
 
 use crate::allowed::{Allowed, ReadHive};
@@ -11,9 +12,9 @@ use crate::problem::Problem;
 use crate::query::Given;
 use crate::state::Hive;
 
-/// `GET /api/v2/tasks/{id}/events`
+/// List the events of a task.
 #[utoipa::path(get, path = "/api/v2/tasks/{id}/events", tag = "tasks",
-    params(("id" = String, Path, description = "The task"), PageQuery),
+    params(("id" = TaskIdText, Path, description = "The task"), PageQuery),
     responses((status = 200, description = "The oldest first", body = Page<EventView>)))]
 pub(crate) async fn list_task_events(
     hive: Hive,

@@ -12,7 +12,7 @@ use crate::query::Given;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/tasks`
+/// List tasks.
 #[utoipa::path(get, path = "/api/v2/tasks", tag = "tasks", params(TaskQuery),
     responses((status = 200, description = "Newest first, without input and result", body = Page<TaskView>)))]
 pub(crate) async fn list_tasks(hive: Hive, principal: Allowed<ReadHive>, given: Given) -> Answer {

@@ -8,7 +8,7 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/workspaces`
+/// List worktrees.
 #[utoipa::path(get, path = "/api/v2/workspaces", tag = "workspaces",
     responses((status = 200, description = "Every worktree that is there", body = Items<WorkspaceView>)))]
 pub(crate) async fn list_workspaces(hive: Hive, _: Allowed<ReadHive>, _: NoQuery) -> Answer {

@@ -1,29 +1,55 @@
 //! The OpenAPI 3.1 document, made from the handlers, and its route.
+//!
+//! What the handlers and the types of the protocol say is all there is; here stands only what is the same for many
+//! operations: who may ask (`access`), what may go wrong (`problems`), what follows from an answer (`links`), and
+//! what the derives cannot say (`forms`).
+
+mod forms;
+mod links;
+mod problems;
 
 use std::sync::OnceLock;
 
 use actix_web::HttpResponse;
-use protocol::ProblemDetails;
+use utoipa::OpenApi as _;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::server::ServerBuilder;
+use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, OpenApi, PathItem, Ref, RefOr, Response, ResponseBuilder,
-    SecurityRequirement,
+    Components, InfoBuilder, LicenseBuilder, OpenApi, PathItem, RefOr, SecurityRequirement,
 };
-use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
-use crate::allowed::{Allowed, ReadContract};
 use crate::answer::Answer;
 use crate::query::NoQuery;
 use crate::routes::{Documented, rights};
-use crate::state::Hive;
 
 const BEARER: &str = "bearer";
+const ABOUT: &str = "Durable tasks for fleets of AI agents. Errors are RFC 9457 problem details with a closed list of \
+    codes; a field or parameter that is not of this document is refused by its name. Every request may send \
+    `X-Correlation-Id`; every answer has it. No text may hold the character U+0000.";
 
-/// `GET /api/v2/openapi.json`
+/// The tags in reading order, and what stands behind each.
+const TAGS: &[(&str, &str)] = &[
+    ("tasks", "What is to be done: handed in, looked at, changed, canceled, put back."),
+    (
+        "work",
+        "What a worker calls: it leases assignments, keeps them with heartbeats and reports how they ended.",
+    ),
+    ("agents", "Who does it: workers that ask over HTTP, and processes that the hive starts."),
+    ("queues", "Where tasks wait. A queue comes into being with its first task, or when it is paused."),
+    ("dead letters", "Tasks that are out of attempts, and the way back."),
+    ("events", "The log of everything that was committed, in order and without gaps."),
+    ("workspaces", "Git worktrees on the hive's machine that attempts worked in."),
+    ("keys", "API keys: who may ask, and for what."),
+    ("system", "The hive itself."),
+    ("health", "For probes and scrapers; none of these needs a login."),
+];
+
+/// Show this document.
 #[utoipa::path(get, path = "/api/v2/openapi.json", tag = "system",
-    responses((status = 200, description = "This document", body = serde_json::Value)))]
-pub(crate) async fn show_openapi(_: Hive, _: Allowed<ReadContract>, _: NoQuery) -> Answer {
+    responses((status = 200, description = "This document; it needs no login", body = serde_json::Value)))]
+pub(crate) async fn show_openapi(_: NoQuery) -> Answer {
     static JSON: OnceLock<String> = OnceLock::new();
     let json = match JSON.get() {
         Some(json) => json,
@@ -39,88 +65,52 @@ pub(crate) async fn show_openapi(_: Hive, _: Allowed<ReadContract>, _: NoQuery) 
 #[must_use]
 pub fn openapi() -> OpenApi {
     let mut document = Documented::openapi();
+    let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
     document.info = InfoBuilder::new()
         .title("Agent Hive")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Durable tasks for fleets of AI agents. Errors are RFC 9457 problem details."))
+        .description(Some(ABOUT))
+        .license(Some(license))
         .build();
+    let here = ServerBuilder::new().url("/").description(Some("The hive that serves this document")).build();
+    document.servers = Some(vec![here]);
+    document.tags = Some(TAGS.iter().map(|(name, about)| tag(name, about)).collect());
     let components = document.components.get_or_insert_with(Components::new);
-    add_problem_schema(components);
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    problems::add_schemas(components);
+    components.schemas.extend(protocol::schemas::all());
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The admin token, or an API key"))
+        .build();
     components.security_schemes.insert(BEARER.to_owned(), RefOr::T(SecurityScheme::Http(bearer)));
-    add_forbidden(&mut document);
+    let rights = rights();
+    problems::add_forbidden(&mut document, &rights);
     for (path, item) in &mut document.paths.paths {
-        for operation in operations(item) {
-            add_problems(path, operation);
+        for (method, operation) in operations(item) {
+            let is_guarded = rights.iter().any(|(known, place, _)| *known == method && place == path);
+            operation.security = Some(access(is_guarded));
+            problems::add(path, is_guarded, operation);
         }
     }
+    links::add(&mut document);
+    forms::mend(&mut document);
     document
 }
 
-/// What those are told who lack the right.
-fn add_forbidden(document: &mut OpenApi) {
-    for (method, path, right) in rights() {
-        let Some(item) = document.paths.paths.get_mut(path) else { continue };
-        let operation = match method {
-            "get" => &mut item.get,
-            "post" => &mut item.post,
-            "put" => &mut item.put,
-            "patch" => &mut item.patch,
-            "delete" => &mut item.delete,
-            _ => continue,
-        };
-        let Some(operation) = operation else { continue };
-        let told = format!("`forbidden`: it takes the role {}", right.roles());
-        let known = &mut operation.responses.responses;
-        known.entry("403".to_owned()).or_insert_with(|| RefOr::T(problem(&told)));
-    }
+fn tag(name: &str, about: &str) -> Tag {
+    TagBuilder::new().name(name).description(Some(about)).build()
 }
 
-fn add_problem_schema(components: &mut Components) {
-    let mut schemas = vec![(ProblemDetails::name().into_owned(), ProblemDetails::schema())];
-    ProblemDetails::schemas(&mut schemas);
-    components.schemas.extend(schemas);
+/// Who may ask.
+fn access(is_guarded: bool) -> Vec<SecurityRequirement> {
+    if is_guarded { vec![SecurityRequirement::new(BEARER, Vec::<String>::new())] } else { Vec::new() }
 }
 
-/// What every operation of one shape may answer.
-fn add_problems(path: &str, operation: &mut Operation) {
-    if !path.starts_with("/api/") {
-        operation.security = Some(Vec::new());
-        return;
-    }
-    operation.security = Some(vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
-    let has_body = operation.request_body.is_some();
-    let mut add = |applies: bool, status: &str, description: &str| {
-        if applies {
-            let known = &mut operation.responses.responses;
-            known.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(description)));
-        }
-    };
-    add(true, "401", "`unauthorized`: no valid token");
-    add(path.contains('{'), "404", "`not_found`");
-    add(has_body, "400", "`malformed_json`");
-    add(has_body, "413", "`payload_too_large`");
-    add(true, "422", "`unknown_field`, `invalid_value` or `idempotency_mismatch`");
-    add(true, "429", "`rate_limited`: the key asks more often than it may, with Retry-After");
-    add(true, "500", "`internal`: a bug of the hive");
-    add(true, "503", "`overloaded`, `store_unavailable` or `not_ready`, with Retry-After");
-    // What the handlers say of their own conflicts is a problem too.
-    for status in ["403", "409", "429"] {
-        if let Some(RefOr::T(response)) = operation.responses.responses.get_mut(status) {
-            *response = problem(&response.description);
-        }
-    }
-}
-
-fn problem(description: &str) -> Response {
-    let schema = Ref::from_schema_name(ProblemDetails::name());
-    let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new().description(description).content(protocol::problem::MEDIA_TYPE, content).build()
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { get, post, patch, delete, .. } = item;
-    [get, post, patch, delete].into_iter().flatten()
+/// Every operation of a path, with its method.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let PathItem { get, post, put, patch, delete, .. } = item;
+    let named = [("get", get), ("post", post), ("put", put), ("patch", patch), ("delete", delete)];
+    named.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 #[cfg(test)]

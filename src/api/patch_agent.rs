@@ -1,6 +1,7 @@
 //! `PATCH /agents/{id}`: another role, other capabilities, capacity or labels, and of a process another way to start it.
 
 use domain::{Agent, AgentId, AgentPatch, Link, NewAgent};
+use protocol::schemas::AgentIdText;
 use protocol::{AgentChangeAsked, AgentView, PatchAgent};
 use store::command::AgentEdit;
 use store::outcome::AgentChange;
@@ -15,9 +16,9 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `PATCH /api/v2/agents/{id}`
+/// Change an agent.
 #[utoipa::path(patch, path = "/api/v2/agents/{id}", tag = "agents", request_body = PatchAgent,
-    params(("id" = String, Path, description = "The agent")),
+    params(("id" = AgentIdText, Path, description = "The agent")),
     responses((status = 200, description = "As it stands now", body = AgentView),
               (status = 403, description = "`forbidden`: a process agent needs the admin role")))]
 pub(crate) async fn patch_agent(

@@ -1,6 +1,7 @@
 //! `PATCH /tasks/{id}`: another priority, other labels.
 
 use domain::TaskId;
+use protocol::schemas::TaskIdText;
 use protocol::{PatchTask, TaskView};
 use store::outcome::Patched;
 
@@ -13,9 +14,9 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `PATCH /api/v2/tasks/{id}`
+/// Change a task.
 #[utoipa::path(patch, path = "/api/v2/tasks/{id}", tag = "tasks", request_body = PatchTask,
-    params(("id" = String, Path, description = "The task")),
+    params(("id" = TaskIdText, Path, description = "The task")),
     responses((status = 200, description = "As it stands now", body = TaskView),
               (status = 409, description = "`state_conflict`: it is terminal")))]
 pub(crate) async fn patch_task(

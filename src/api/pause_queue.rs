@@ -2,6 +2,7 @@
 
 use domain::Name;
 use protocol::QueueView;
+use protocol::schemas::NameText;
 
 use crate::allowed::{Allowed, ManageQueues};
 use crate::answer::{Answer, ok};
@@ -12,9 +13,9 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `POST /api/v2/queues/{name}/pause`
+/// Pause a queue.
 #[utoipa::path(post, path = "/api/v2/queues/{name}/pause", tag = "queues",
-    params(("name" = String, Path, description = "The queue's name")),
+    params(("name" = NameText, Path, description = "The queue's name")),
     responses((status = 200, description = "Paused, also after a restart; a repeat answers the same", body = QueueView)))]
 pub(crate) async fn pause_queue(
     hive: Hive,

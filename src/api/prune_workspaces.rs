@@ -9,7 +9,7 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `POST /api/v2/workspaces/prune`
+/// Remove unused worktrees.
 #[utoipa::path(post, path = "/api/v2/workspaces/prune", tag = "workspaces", request_body = Option<PruneWorkspaces>,
     responses((status = 200, description = "What became of each; a repeat is safe", body = Items<PrunedView>),
               (status = 403, description = "`forbidden`: it needs the admin role")))]

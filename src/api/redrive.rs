@@ -16,7 +16,7 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `POST /api/v2/dead-letters/redrive`
+/// Put dead letters back.
 #[utoipa::path(post, path = "/api/v2/dead-letters/redrive", tag = "dead letters", request_body = Redrive,
     responses((status = 200, description = "One answer a task, in the order of the request", body = Items<RedrivenItem>)))]
 pub(crate) async fn redrive(

@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use domain::{Link, NewAgent};
+use protocol::schemas::IdempotencyKeyText;
 use protocol::{AgentAsked, AgentView, LinkAsked, RegisterAgent};
 use store::outcome::Registered;
 
@@ -17,9 +18,9 @@ use crate::views;
 
 const ROUTE: &str = "POST /agents";
 
-/// `POST /api/v2/agents`
+/// Register an agent.
 #[utoipa::path(post, path = "/api/v2/agents", tag = "agents", request_body = RegisterAgent,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, kept for 24 h")),
+    params(("Idempotency-Key" = Option<IdempotencyKeyText>, Header, description = "1 to 255 visible ASCII characters, kept for 24 h")),
     responses(
         (status = 201, description = "Registered, or registered before under the same key", body = AgentView,
          headers(("Location", description = "Where the agent is shown"),

@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use domain::AgentId;
+use protocol::schemas::AgentIdText;
 use store::command::AgentEdit;
 
 use crate::allowed::{Allowed, ManageAgents};
@@ -11,9 +12,9 @@ use crate::path::Named;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `DELETE /api/v2/agents/{id}`
+/// Remove an agent.
 #[utoipa::path(delete, path = "/api/v2/agents/{id}", tag = "agents",
-    params(("id" = String, Path, description = "The agent")),
+    params(("id" = AgentIdText, Path, description = "The agent")),
     responses((status = 204, description = "It is gone; its working attempts keep their leases")))]
 pub(crate) async fn remove_agent(
     hive: Hive,

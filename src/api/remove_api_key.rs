@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use domain::ApiKeyId;
+use protocol::schemas::ApiKeyIdText;
 use store::outcome::ApiKeyRemoved;
 
 use crate::allowed::{Allowed, ManageKeys};
@@ -10,9 +11,9 @@ use crate::path::Named;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `DELETE /api/v2/auth/keys/{id}`
+/// Remove an API key.
 #[utoipa::path(delete, path = "/api/v2/auth/keys/{id}", tag = "keys",
-    params(("id" = String, Path, description = "The key's id")),
+    params(("id" = ApiKeyIdText, Path, description = "The key's id")),
     responses((status = 204, description = "It opens nothing any more, from this moment on")))]
 pub(crate) async fn remove_api_key(
     hive: Hive,

@@ -2,6 +2,7 @@
 
 use domain::AgentId;
 use protocol::AgentView;
+use protocol::schemas::AgentIdText;
 
 use crate::allowed::{Allowed, ManageAgents};
 use crate::answer::{Answer, ok};
@@ -11,9 +12,9 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `POST /api/v2/agents/{id}/restart`
+/// Restart an agent's actor.
 #[utoipa::path(post, path = "/api/v2/agents/{id}/restart", tag = "agents",
-    params(("id" = String, Path, description = "The agent")),
+    params(("id" = AgentIdText, Path, description = "The agent")),
     responses((status = 200, description = "Its actor was told to begin anew", body = AgentView)))]
 pub(crate) async fn restart_agent(
     hive: Hive,

@@ -2,6 +2,7 @@
 
 use domain::Name;
 use protocol::QueueView;
+use protocol::schemas::NameText;
 
 use crate::allowed::{Allowed, ManageQueues};
 use crate::answer::{Answer, ok};
@@ -10,9 +11,9 @@ use crate::pause_queue::set_paused;
 use crate::query::NoQuery;
 use crate::state::Hive;
 
-/// `POST /api/v2/queues/{name}/resume`
+/// Resume a queue.
 #[utoipa::path(post, path = "/api/v2/queues/{name}/resume", tag = "queues",
-    params(("name" = String, Path, description = "The queue's name")),
+    params(("name" = NameText, Path, description = "The queue's name")),
     responses((status = 200, description = "Open; a repeat answers the same", body = QueueView)))]
 pub(crate) async fn resume_queue(
     hive: Hive,

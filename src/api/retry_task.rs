@@ -2,6 +2,7 @@
 
 use domain::TaskId;
 use protocol::TaskView;
+use protocol::schemas::TaskIdText;
 
 use crate::allowed::{Allowed, ChangeTasks};
 use crate::answer::{Answer, ok};
@@ -10,9 +11,9 @@ use crate::query::NoQuery;
 use crate::redrive;
 use crate::state::Hive;
 
-/// `POST /api/v2/tasks/{id}/retry`
+/// Put a dead letter back.
 #[utoipa::path(post, path = "/api/v2/tasks/{id}/retry", tag = "tasks",
-    params(("id" = String, Path, description = "The task")),
+    params(("id" = TaskIdText, Path, description = "The task")),
     responses((status = 200, description = "Queued again", body = TaskView),
               (status = 409, description = "`state_conflict`: it is not failed")))]
 pub(crate) async fn retry_task(

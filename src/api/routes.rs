@@ -21,6 +21,8 @@ macro_rules! routes {
         $($path:literal allows $allowed:literal { $($method:ident $module:ident :: $handler:ident,)+ })*
         without a login:
         $($open:literal allows $opened:literal { $($open_method:ident $open_module:ident :: $opener:ident,)+ })*
+        pages without a login:
+        $($page:literal allows $paged:literal { $($page_method:ident $page_module:ident :: $pager:ident,)+ })*
     ) => {
         /// Registers every route.
         pub(crate) fn configure(config: &mut ServiceConfig) {
@@ -32,10 +34,19 @@ macro_rules! routes {
                 resource($open, || Problem::NoSuchMethod { allowed: $opened })
                     $(.route($open_method().to(crate::$open_module::$opener)))+,
             );)*
+            $(config.service(
+                resource($page, || Problem::NoSuchMethod { allowed: $paged })
+                    $(.route($page_method().to(crate::$page_module::$pager)))+,
+            );)*
             config.default_service(web::to(no_such_route));
         }
 
-        /// Path and methods of every route.
+        /// Whether a path is answered without a login.
+        pub(crate) fn is_open(path: &str) -> bool {
+            matches!(path, $($open |)* $($page)|*)
+        }
+
+        /// Path and methods of every route of the document.
         pub(crate) const TABLE: &[(&str, &str)] = &[$(($path, $allowed),)* $(($open, $opened),)*];
 
         /// Method and path of every route that asks for a login, with the right that its endpoint demands. One that
@@ -89,7 +100,6 @@ routes! {
     "/api/v2/events" allows "GET, HEAD" { get list_events::list_events, }
     "/api/v2/system" allows "GET, HEAD" { get show_system::show_system, }
     "/api/v2/system/actors" allows "GET, HEAD" { get list_actors::list_actors, }
-    "/api/v2/openapi.json" allows "GET, HEAD" { get openapi::show_openapi, }
     "/api/v2/auth/keys" allows "POST, GET, HEAD" {
         post create_api_key::create_api_key, get list_api_keys::list_api_keys,
     }
@@ -99,6 +109,11 @@ routes! {
     "/health/live" allows "GET, HEAD" { get health::show_live, }
     "/health/ready" allows "GET, HEAD" { get health::show_ready, }
     "/metrics" allows "GET, HEAD" { get health::show_metrics, }
+    "/api/v2/openapi.json" allows "GET, HEAD" { get openapi::show_openapi, }
+    pages without a login:
+    "/api/docs" allows "GET, HEAD" { get docs_page::show_page, }
+    "/api/docs/page.js" allows "GET, HEAD" { get docs_page::show_script, }
+    "/api/docs/page.css" allows "GET, HEAD" { get docs_page::show_style, }
 }
 
 fn resource(path: &'static str, wrong_method: fn() -> Problem) -> Resource {
@@ -141,11 +156,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_lies_outside_of_the_api_answers_without_a_login() {
+    fn of_the_api_only_its_document_answers_without_a_login() {
         let guarded: Vec<&str> = rights().into_iter().map(|(_, path, _)| path).collect();
         for (path, _) in TABLE {
-            assert_eq!(path.starts_with("/api/"), guarded.contains(path), "{path}");
+            let asks = path.starts_with("/api/") && *path != "/api/v2/openapi.json";
+            assert_eq!((asks, asks), (guarded.contains(path), !is_open(path)), "{path}");
         }
+        assert!(is_open("/api/docs") && !is_open("/api/docs/") && !is_open("/api/docs/page"));
     }
 
     #[test]

@@ -235,7 +235,7 @@ async fn every_refusal_is_a_problem_with_its_correlation_id() {
 #[actix_web::test]
 async fn without_the_token_nothing_under_api_answers_and_health_does() {
     let hive = Hive::start(ApiSettings::default()).await;
-    for path in ["/api/v2/tasks", "/api/v2/openapi.json", "/api/v2/bogus"] {
+    for path in ["/api/v2/tasks", "/api/v2/system", "/api/v2/bogus"] {
         let response = hive.client.get(format!("http://{}{path}", hive.addr)).send().await.unwrap();
         assert_eq!(response.headers()["www-authenticate"], "Bearer");
         let (status, problem) = read(response).await;

@@ -2,6 +2,7 @@
 
 use domain::AgentId;
 use protocol::AgentView;
+use protocol::schemas::AgentIdText;
 
 use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
@@ -10,9 +11,9 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/agents/{id}`
+/// Show an agent.
 #[utoipa::path(get, path = "/api/v2/agents/{id}", tag = "agents",
-    params(("id" = String, Path, description = "The agent")),
+    params(("id" = AgentIdText, Path, description = "The agent")),
     responses((status = 200, description = "As it stands now", body = AgentView)))]
 pub(crate) async fn show_agent(
     hive: Hive,

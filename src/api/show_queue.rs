@@ -2,6 +2,7 @@
 
 use domain::Name;
 use protocol::QueueView;
+use protocol::schemas::NameText;
 
 use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{Answer, ok};
@@ -11,9 +12,9 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/queues/{name}`
+/// Show a queue.
 #[utoipa::path(get, path = "/api/v2/queues/{name}", tag = "queues",
-    params(("name" = String, Path, description = "The queue's name")),
+    params(("name" = NameText, Path, description = "The queue's name")),
     responses((status = 200, description = "As it stands now", body = QueueView)))]
 pub(crate) async fn show_queue(
     hive: Hive,

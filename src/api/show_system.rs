@@ -11,7 +11,7 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/system`
+/// Show the hive.
 #[utoipa::path(get, path = "/api/v2/system", tag = "system",
     responses((status = 200, description = "As it stands now", body = SystemView)))]
 pub(crate) async fn show_system(hive: Hive, principal: Allowed<ReadHive>, _: NoQuery) -> Answer {

@@ -2,6 +2,7 @@
 
 use domain::{TaskId, TaskState};
 use protocol::TaskView;
+use protocol::schemas::TaskIdText;
 use serde_json::value::RawValue;
 use store::record::TaskRecord;
 
@@ -12,8 +13,8 @@ use crate::query::NoQuery;
 use crate::state::Hive;
 use crate::views;
 
-/// `GET /api/v2/tasks/{id}`
-#[utoipa::path(get, path = "/api/v2/tasks/{id}", tag = "tasks", params(("id" = String, Path, description = "The task")),
+/// Show a task.
+#[utoipa::path(get, path = "/api/v2/tasks/{id}", tag = "tasks", params(("id" = TaskIdText, Path, description = "The task")),
     responses((status = 200, description = "With input (null when it has none) and result", body = TaskView)))]
 pub(crate) async fn show_task(
     hive: Hive,

@@ -1,6 +1,7 @@
 //! `POST /tasks/bulk`: many tasks are accepted in one commit, each with its own answer.
 
 use actix_web::{HttpRequest, HttpResponse};
+use protocol::schemas::IdempotencyKeyText;
 use protocol::{Items, Request, SubmitMany, SubmittedItem, TaskView};
 
 use crate::allowed::{Allowed, ChangeTasks};
@@ -14,9 +15,9 @@ use crate::submit_task::{Way, outcome};
 
 const ROUTE: &str = "POST /tasks/bulk";
 
-/// `POST /api/v2/tasks/bulk`
+/// Submit many tasks.
 #[utoipa::path(post, path = "/api/v2/tasks/bulk", tag = "tasks", request_body = SubmitMany,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, kept for 24 h; of all tasks together")),
+    params(("Idempotency-Key" = Option<IdempotencyKeyText>, Header, description = "1 to 255 visible ASCII characters, kept for 24 h; of all tasks together")),
     responses((status = 200, description = "One answer a task, in the order of the request; all that are accepted are in one commit",
         body = Items<SubmittedItem>,
         headers(("Idempotent-Replayed", description = "`true` when every accepted task was accepted before")))))]

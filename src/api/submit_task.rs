@@ -1,6 +1,7 @@
 //! `POST /tasks`: a task is accepted, once it is on disk.
 
 use actix_web::HttpRequest;
+use protocol::schemas::IdempotencyKeyText;
 use protocol::{SubmitTask, TaskView};
 use store::outcome::Submitted;
 
@@ -15,9 +16,9 @@ use crate::views;
 
 const ROUTE: &str = "POST /tasks";
 
-/// `POST /api/v2/tasks`
+/// Submit a task.
 #[utoipa::path(post, path = "/api/v2/tasks", tag = "tasks", request_body = SubmitTask,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, kept for 24 h")),
+    params(("Idempotency-Key" = Option<IdempotencyKeyText>, Header, description = "1 to 255 visible ASCII characters, kept for 24 h")),
     responses(
         (status = 201, description = "Accepted, or accepted before under the same key", body = TaskView,
          headers(("Location", description = "Where the task is shown"),

@@ -3,36 +3,43 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    AgentId, AgentPatch, Labels, Limits, Link, Name, NewAgent, ProcessLinkEdit, Review, Timestamp, Violations,
+    AgentId, AgentPatch, Labels, Limits, Link, Name, NewAgent, ProcessLinkEdit, Review, Timestamp,
+    Violations, limits,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::process_link::{LinkAsked, LinkView, PatchLink, RegisterLink};
+use crate::schemas::{LabelsText, NameText};
 use crate::submit_task::{names, read_labels};
-use crate::{Request, object};
+use crate::{Request, object, whole};
 
 /// The role of an agent that names none.
 pub const ROLE_DEFAULT: &str = "worker";
 
 /// `POST /agents`. Only `name` is required.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"name": "words-1", "capabilities": ["english"], "capacity": 4})))]
 #[serde(deny_unknown_fields, default)]
 pub struct RegisterAgent {
     /// What people call it; one agent a name.
-    #[schema(required = true, pattern = "^[a-z0-9._-]{1,64}$")]
+    #[schema(required = true, value_type = NameText)]
     pub name: String,
     /// What it is for, in a word; `worker` when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NameText>)]
     pub role: Option<String>,
     /// What it can do, at most 64.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<NameText>, max_items = 64)]
     pub capabilities: Vec<String>,
     /// How many assignments it may hold at a time, 1 to 10000; 1 when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10_000)]
     pub capacity: Option<u32>,
     /// For people and filters, at most 32.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = LabelsText)]
     pub labels: BTreeMap<String, String>,
     /// How it is reached; a worker when missing.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
@@ -74,7 +81,7 @@ impl Request for RegisterAgent {
         let role = self.role.as_deref().unwrap_or(ROLE_DEFAULT);
         let role = review.take("role", role.parse::<Name>());
         let link = self.link.map_or(LinkAsked::Worker, |link| link.check(&mut review));
-        let capabilities = names(&mut review, "capabilities", &self.capabilities);
+        let capabilities = names(&mut review, "capabilities", &self.capabilities, limits::CAPABILITIES_MAX);
         let labels = read_labels(&mut review, self.labels);
         let capacity = self.capacity.unwrap_or(1);
         let rules = AgentPatch {
@@ -94,19 +101,24 @@ impl Request for RegisterAgent {
 
 /// `PATCH /agents/{id}`; what is missing stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"capacity": 2, "labels": {"team": "docs"}})))]
 #[serde(deny_unknown_fields, default)]
 pub struct PatchAgent {
     /// Another role.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NameText>)]
     pub role: Option<String>,
     /// Other capabilities, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<NameText>>, max_items = 64)]
     pub capabilities: Option<Vec<String>>,
     /// Another capacity, 1 to 10000.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10_000)]
     pub capacity: Option<u32>,
     /// Other labels, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<LabelsText>)]
     pub labels: Option<BTreeMap<String, String>>,
     /// What changes of how it is reached; for process agents only.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
@@ -128,7 +140,9 @@ impl Request for PatchAgent {
     fn check(self, _: &Limits) -> Result<AgentChangeAsked, Violations> {
         let mut review = Review::new();
         let role = self.role.and_then(|role| review.take("role", role.parse::<Name>()));
-        let capabilities = self.capabilities.map(|texts| names(&mut review, "capabilities", &texts));
+        let capabilities = self
+            .capabilities
+            .map(|texts| names(&mut review, "capabilities", &texts, limits::CAPABILITIES_MAX));
         let labels: Option<Labels> = self.labels.map(|labels| read_labels(&mut review, labels));
         let link = self.link.map(|link| link.check(&mut review));
         let patch = AgentPatch { role, capabilities, capacity: self.capacity, labels, link: None };
@@ -154,7 +168,7 @@ fn both(one: Result<(), Violations>, other: Result<(), Violations>) -> Result<()
 pub struct AgentView {
     /// Its id: `agent_` and 13 letters.
     #[serde(with = "crate::text")]
-    #[schema(value_type = String)]
+    #[schema(value_type = crate::schemas::AgentIdText)]
     pub id: AgentId,
     /// What people call it.
     pub name: String,

@@ -5,30 +5,33 @@ use domain::{AgentId, ApiKeyId, Limits, Name, Review, Role, Timestamp, Violation
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Request, SecretText, time};
+use crate::schemas::{AgentIdText, NameText};
+use crate::{Request, SecretText, time, whole};
 
 /// Names that stand for the hive's own principals in `created_by`.
 const OWN_NAMES: [&str; 2] = ["admin", "hive"];
 
 /// `POST /auth/keys`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"name": "ci", "role": "developer", "expires_in_s": 7776000})))]
 #[serde(deny_unknown_fields, default)]
 pub struct CreateApiKey {
     /// What people call it, and what stands in `created_by`; one key a name. Not `admin`, not `hive`.
-    #[schema(required = true, pattern = "^[a-z0-9._-]{1,64}$")]
+    #[schema(required = true, value_type = NameText)]
     pub name: String,
     /// What its holder may do.
     #[schema(required = true, pattern = "^(admin|operator|developer|viewer|agent)$")]
     pub role: String,
     /// Which agent its holder is; with the role `agent`, and only with that.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AgentIdText>)]
     pub agent_id: Option<String>,
     /// From when on it opens nothing, RFC 3339; excludes `expires_in_s`. Never when both are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub expires_at: Option<String>,
     /// After how many seconds it opens nothing, up to ten years.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 315619200)]
     pub expires_in_s: Option<u64>,
 }
@@ -104,7 +107,7 @@ impl Request for CreateApiKey {
 pub struct ApiKeyView {
     /// Its id: `key_` and 13 letters.
     #[serde(with = "crate::text")]
-    #[schema(value_type = String)]
+    #[schema(value_type = crate::schemas::ApiKeyIdText)]
     pub id: ApiKeyId,
     /// What people call it, and what stands in `created_by`.
     pub name: String,
@@ -113,7 +116,7 @@ pub struct ApiKeyView {
     pub role: String,
     /// Which agent its holder is, of the role `agent`.
     #[serde(with = "crate::text::option")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<crate::schemas::AgentIdText>)]
     pub agent_id: Option<AgentId>,
     /// How the key begins, to recognise it by.
     pub prefix: String,

@@ -14,7 +14,7 @@ pub struct AttemptView {
     pub attempt: u32,
     /// Who held it.
     #[serde(with = "crate::text::option")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<crate::schemas::AgentIdText>)]
     pub agent_id: Option<AgentId>,
     /// When it began.
     #[serde(with = "crate::time")]

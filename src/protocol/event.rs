@@ -18,11 +18,11 @@ pub struct EventView {
     pub kind: String,
     /// To which task.
     #[serde(with = "crate::text::option")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<crate::schemas::TaskIdText>)]
     pub task_id: Option<TaskId>,
     /// To or by which agent.
     #[serde(with = "crate::text::option")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<crate::schemas::AgentIdText>)]
     pub agent_id: Option<AgentId>,
     /// Which attempt.
     pub attempt: Option<u32>,

@@ -4,17 +4,25 @@ use domain::{AttemptError, Backoff, Review, Timeouts, Usage, attempt};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::whole;
+
 /// How long a failed task waits: `initial_ms * factor^(failures - 1)`, at most `max_ms`, plus or minus `jitter`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackoffView {
     /// Wait after the first failure, in milliseconds, at most 7 days.
+    #[serde(deserialize_with = "whole::read")]
+    #[schema(maximum = 604_800_000)]
     pub initial_ms: u64,
     /// Growth from failure to failure, 1 to 100.
+    #[schema(minimum = 1, maximum = 100)]
     pub factor: f64,
     /// Longest wait before jitter, in milliseconds, at most 7 days.
+    #[serde(deserialize_with = "whole::read")]
+    #[schema(maximum = 604_800_000)]
     pub max_ms: u64,
     /// Share of the wait by which it may be shorter or longer, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     pub jitter: f64,
 }
 
@@ -43,16 +51,20 @@ impl From<BackoffView> for Backoff {
 #[serde(deny_unknown_fields, default)]
 pub struct TimeoutsView {
     /// From ready to claimed; then it fails.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 2_592_000_000_u64)]
     pub schedule_to_start_ms: Option<u64>,
     /// From claim to end of one attempt.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 2_592_000_000_u64)]
     pub start_to_close_ms: Option<u64>,
     /// Between two heartbeats, at least 1000; takes the place of the hive's lease.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1000, maximum = 2_592_000_000_u64)]
     pub heartbeat_ms: Option<u64>,
     /// From submit (or redrive) to the end of the last attempt.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 2_592_000_000_u64)]
     pub schedule_to_close_ms: Option<u64>,
 }
 
@@ -77,19 +89,24 @@ impl From<TimeoutsView> for Timeouts {
 #[serde(deny_unknown_fields, default)]
 pub struct UsageView {
     /// Tokens read by models.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 9_007_199_254_740_991_u64)]
     pub input_tokens: Option<u64>,
     /// Tokens written by models.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 9_007_199_254_740_991_u64)]
     pub output_tokens: Option<u64>,
     /// Money, in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
     pub cost_usd: Option<f64>,
     /// Processor time, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 9_007_199_254_740_991_u64)]
     pub cpu_ms: Option<u64>,
     /// Highest resident memory, in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 9_007_199_254_740_991_u64)]
     pub peak_rss_bytes: Option<u64>,
 }
 
@@ -131,8 +148,10 @@ impl From<Usage> for UsageView {
 #[serde(deny_unknown_fields, default)]
 pub struct ErrorView {
     /// A short word programs can act on, 1 to 64 characters.
+    #[schema(required = true, min_length = 1, max_length = 64)]
     pub kind: String,
     /// A sentence for people, at most 16 KiB.
+    #[schema(max_length = 16_384)]
     pub message: String,
 }
 

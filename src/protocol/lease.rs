@@ -7,27 +7,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::Request;
 use crate::figures::TimeoutsView;
+use crate::{Request, whole};
 
 /// Longest name of a worker's instance, in characters.
 pub const WORKER_INSTANCE_CHARS_MAX: usize = 128;
 
 /// `POST /agents/{id}/lease`; the body may be missing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"max": 4, "wait_ms": 1000, "worker_instance": "host-1.4711"})))]
 #[serde(deny_unknown_fields, default)]
 pub struct LeaseRequest {
     /// How many assignments at most, 1 to 1000; 1 when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1000)]
     pub max: Option<u32>,
     /// How long to wait while there is nothing, 0 to 30000 milliseconds; 0 when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 30000)]
     pub wait_ms: Option<u64>,
     /// Which process of the agent asks; a newer call of the same one ends the older.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 128)]
+    #[schema(min_length = 1, max_length = 128)]
     pub worker_instance: Option<String>,
 }
 
@@ -70,7 +71,7 @@ pub struct LeaseAnswer {
 pub struct AssignmentView {
     /// Which task.
     #[serde(with = "crate::text")]
-    #[schema(value_type = String)]
+    #[schema(value_type = crate::schemas::TaskIdText)]
     pub task_id: TaskId,
     /// Which attempt; every report names it.
     pub attempt: u32,

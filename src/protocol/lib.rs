@@ -16,7 +16,7 @@
 //! Reading order: [`request`] (how a body is read), [`problem`] (how a refusal looks), then one module a noun:
 //! [`submit_task`], [`task`], [`attempt`], [`report`], [`lease`], [`agent`], [`process_link`], [`workspace`],
 //! [`output_stream`], [`queue`], [`event`], [`api_key`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
-//! [`figures`], [`object`], [`secret_text`], [`text`], [`time`].
+//! [`figures`], [`object`], [`secret_text`], [`text`], [`time`], `whole`, and [`schemas`] (texts of one form, for the document).
 
 pub mod actor;
 pub mod agent;
@@ -35,6 +35,7 @@ pub mod query;
 pub mod queue;
 pub mod report;
 pub mod request;
+pub mod schemas;
 pub mod secret_text;
 pub mod submit_many;
 pub mod submit_task;
@@ -42,6 +43,7 @@ pub mod system;
 pub mod task;
 pub mod text;
 pub mod time;
+mod whole;
 pub mod workspace;
 
 pub use actor::{ActorErrorView, ActorView, ActorsView, ArbiterView, FailureView};

@@ -10,8 +10,8 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::object;
 use crate::secret_text::SecretText;
+use crate::{object, whole};
 
 /// A request about a process: fields of its own, then those that every one of them has.
 macro_rules! process_request {
@@ -53,7 +53,7 @@ macro_rules! process_request {
             #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
             pub workspace: Option<LinkWorkspace>,
             /// How long one attempt may take, in milliseconds, 1 to 30 days.
-            #[serde(skip_serializing_if = "Option::is_none")]
+            #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
             #[schema(minimum = 1, maximum = 2592000000_u64)]
             pub timeout_ms: Option<u64>,
             /// What one attempt may use, all of it; what is missing in it has no limit.
@@ -179,19 +179,19 @@ impl From<Workspace> for LinkWorkspace {
 #[serde(deny_unknown_fields, default)]
 pub struct LinkLimits {
     /// Processor time of all its processes together, in milliseconds, at least 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub cpu_ms: Option<u64>,
     /// Resident memory of all its processes together, in bytes, at least 1 MiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1048576)]
     pub memory_bytes: Option<u64>,
     /// Largest file that it may write, in bytes, at least 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub file_bytes: Option<u64>,
     /// Files that each of its processes may have open, at least 16.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 16)]
     pub open_files: Option<u64>,
 }
@@ -330,6 +330,7 @@ pub struct ProcessLinkView {
     /// Where it works.
     pub workspace: LinkWorkspace,
     /// How long one attempt may take, in milliseconds.
+    #[serde(deserialize_with = "whole::option")]
     pub timeout_ms: Option<u64>,
     /// What one attempt may use.
     pub limits: LinkLimits,

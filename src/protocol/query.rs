@@ -6,6 +6,7 @@ use utoipa::IntoParams;
 use crate::output_stream::OutputPlace;
 use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::request::Unreadable;
+use crate::schemas::LabelFilterText;
 use crate::time;
 
 /// Parameters as they stand in a URL, decoded.
@@ -27,19 +28,19 @@ pub struct PageQuery {
 #[into_params(parameter_in = Query)]
 pub struct TaskQuery {
     /// In this state.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<crate::schemas::TaskStateText>)]
     pub state: Option<TaskState>,
     /// In this queue.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<crate::schemas::NameText>)]
     pub queue: Option<Name>,
     /// Held (now or last) by this agent.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<crate::schemas::AgentIdText>)]
     pub agent_id: Option<AgentId>,
     /// Of this kind.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<crate::schemas::NameText>)]
     pub kind: Option<Name>,
     /// With this label, `key=value` or `key:value`; may stand several times, then all must fit.
-    #[param(value_type = Option<Vec<String>>)]
+    #[param(value_type = Option<Vec<LabelFilterText>>)]
     pub label: Vec<(Name, String)>,
     /// Accepted after this moment, RFC 3339.
     #[param(value_type = Option<String>, format = DateTime)]
@@ -51,7 +52,7 @@ pub struct TaskQuery {
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<crate::schemas::TaskIdText>)]
     pub cursor: Option<TaskId>,
 }
 
@@ -66,7 +67,7 @@ pub struct EventQuery {
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before; excludes `after`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,18}$")]
     pub cursor: Option<i64>,
 }
 
@@ -78,7 +79,7 @@ pub struct OutputQuery {
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before, or the id of the last event that came.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = r"^[0-9]{1,9}\.[0-9]{1,9}$")]
     pub cursor: Option<OutputPlace>,
     /// `true` answers with a stream of events that goes on until the task has ended.
     #[param(value_type = Option<bool>)]
@@ -219,7 +220,7 @@ impl EventQuery {
         let read = Self {
             after: params.with("after", read_seq),
             limit: params.limit(),
-            cursor: params.with("cursor", read_cursor),
+            cursor: params.with("cursor", |text| read_seq(text).map_err(|_| BROKEN_CURSOR)),
         };
         let is_one = read.after.is_none() || read.cursor.is_none();
         params.review.require(is_one, "cursor", "cannot stand beside after: name one of them");
@@ -299,7 +300,8 @@ fn read_cursor<T: std::str::FromStr>(text: &str) -> Result<T, &'static str> {
 }
 
 fn read_seq(text: &str) -> Result<i64, &'static str> {
-    text.parse().ok().filter(|seq| *seq >= 0).ok_or("must be a whole number that is not negative")
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain).ok_or("must be a whole number that is not negative")
 }
 
 fn read_bool(text: &str) -> Result<bool, &'static str> {

@@ -8,15 +8,17 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::figures::{ErrorView, UsageView};
-use crate::{ProblemDetails, Request, TaskView, object};
+use crate::{ProblemDetails, Request, TaskView, object, whole};
 
 const ATTEMPT_RULE: &str = "is required: the number of the attempt that the assignment named, from 1";
 
 /// `POST /tasks/{id}/heartbeat`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"attempt": 1, "progress": 0.4, "message": "page 4 of 10"})))]
 #[serde(deny_unknown_fields, default)]
 pub struct HeartbeatRequest {
     /// Which attempt.
+    #[serde(deserialize_with = "whole::read")]
     #[schema(required = true, minimum = 1)]
     pub attempt: u32,
     /// How far it is, 0 to 1.
@@ -58,13 +60,15 @@ pub struct HeartbeatAnswer {
 
 /// `POST /tasks/{id}/output`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"attempt": 1, "text": "reading page 4\n"})))]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputRequest {
     /// Which attempt.
+    #[serde(deserialize_with = "whole::read")]
     #[schema(required = true, minimum = 1)]
     pub attempt: u32,
     /// The text, 1 byte to 64 KiB.
-    #[schema(required = true)]
+    #[schema(required = true, min_length = 1, max_length = 65_536)]
     pub text: String,
 }
 
@@ -109,9 +113,11 @@ pub struct ReportAsked {
 
 /// `POST /tasks/{id}/complete`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"attempt": 1, "result": {"words": 812}, "usage": {"input_tokens": 1204, "cost_usd": 0.01}})))]
 #[serde(deny_unknown_fields, default)]
 pub struct CompleteRequest {
     /// Which attempt.
+    #[serde(deserialize_with = "whole::read")]
     #[schema(required = true, minimum = 1)]
     pub attempt: u32,
     /// Any JSON, kept byte for byte: at most 1 MiB, 64 levels, no U+0000.
@@ -138,9 +144,11 @@ impl Request for CompleteRequest {
 
 /// `POST /tasks/{id}/fail`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"attempt": 1, "error": {"kind": "rate_limited", "message": "the model is busy"}, "retryable": true})))]
 #[serde(deny_unknown_fields, default)]
 pub struct FailRequest {
     /// Which attempt.
+    #[serde(deserialize_with = "whole::read")]
     #[schema(required = true, minimum = 1)]
     pub attempt: u32,
     /// Why.
@@ -170,6 +178,7 @@ impl Request for FailRequest {
 
 /// `POST /leases/complete`: up to 1,000 reports, each with its own answer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"items": [{"task_id": "task_04hmasw9nf6yf", "attempt": 1, "result": {"words": 812}}]})))]
 #[serde(deny_unknown_fields, default)]
 pub struct FinishMany {
     /// The reports.
@@ -186,6 +195,7 @@ pub struct FinishItem {
     #[schema(required = true)]
     pub task_id: String,
     /// Which attempt.
+    #[serde(deserialize_with = "whole::read")]
     #[schema(required = true, minimum = 1)]
     pub attempt: u32,
     /// As in `complete`.
@@ -244,7 +254,7 @@ impl Request for FinishItem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FinishAnswer {
     /// Where the task stands now.
-    #[schema(value_type = String)]
+    #[schema(value_type = crate::schemas::TaskStateText)]
     pub state: TaskState,
 }
 
@@ -254,12 +264,13 @@ pub struct FinishedItem {
     /// Which task, as it was named.
     pub task_id: String,
     /// Which attempt.
+    #[serde(deserialize_with = "whole::read")]
     pub attempt: u32,
     /// The HTTP status that the single call would have had.
     pub status: u16,
     /// Where the task stands now, when `status` is 200.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<crate::schemas::TaskStateText>)]
     pub state: Option<TaskState>,
     /// What went wrong otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -268,6 +279,7 @@ pub struct FinishedItem {
 
 /// `POST /dead-letters/redrive`: up to 1,000 tasks, each with its own answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"task_ids": ["task_04hmasw9nf6yf"]})))]
 #[serde(deny_unknown_fields, default)]
 pub struct Redrive {
     /// The dead letters to put back.

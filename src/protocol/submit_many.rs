@@ -9,6 +9,7 @@ use crate::{ProblemDetails, Request, SubmitTask, TaskView, object};
 
 /// Up to 1,000 tasks. What is within the rules is stored in one commit.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"tasks": [{"title": "one"}, {"title": "two", "queue": "nightly"}]})))]
 #[serde(deny_unknown_fields, default)]
 pub struct SubmitMany {
     /// The tasks.

@@ -11,17 +11,19 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::figures::{BackoffView, TimeoutsView};
-use crate::{Request, object, time};
+use crate::schemas::{AgentIdText, LabelsText, NameText};
+use crate::{Request, object, time, whole};
 
 /// The queue of a task that names none.
 pub const QUEUE_DEFAULT: &str = "default";
 
 /// A task as somebody asks for it. Only `title` is required.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"title": "Summarize the report", "input": {"text": "Sales rose by a tenth."}, "priority": 7, "labels": {"customer": "acme"}})))]
 #[serde(deny_unknown_fields, default)]
 pub struct SubmitTask {
     /// What people call it, 1 to 256 characters.
-    #[schema(required = true, min_length = 1, max_length = 256)]
+    #[schema(required = true, min_length = 1, max_length = 256, pattern = r"\S")]
     pub title: String,
     /// Any JSON for the agent, kept byte for byte: at most 1 MiB, 64 levels, no U+0000.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,32 +31,39 @@ pub struct SubmitTask {
     pub input: Option<Box<RawValue>>,
     /// Which queue it waits in; `default` when missing.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NameText>)]
     pub queue: Option<String>,
     /// What sort of work it is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NameText>)]
     pub kind: Option<String>,
     /// 0 to 9, 9 first; 5 when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 9)]
     pub priority: Option<u32>,
     /// Capabilities an agent must have, at most 16.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<NameText>, max_items = 16)]
     pub requires: Vec<String>,
     /// For people and filters, at most 32.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = LabelsText)]
     pub labels: BTreeMap<String, String>,
     /// The one agent that may take it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AgentIdText>)]
     pub agent_id: Option<String>,
     /// Not before so many milliseconds from now; excludes `eligible_at`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 31_622_400_000_u64)]
     pub delay_ms: Option<u64>,
     /// Not before this moment; excludes `delay_ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub eligible_at: Option<String>,
     /// How many failures make it a dead letter, 1 to 100; 3 when missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
     pub attempts_max: Option<u32>,
     /// How long it waits between attempts.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
@@ -84,7 +93,7 @@ pub struct UniqueView {
     #[schema(pattern = "^(terminal|forever)$")]
     pub until: Option<String>,
     /// It has it for so many milliseconds from its submit, 366 days at most; excludes `until`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 31_622_400_000_u64)]
     pub ttl_ms: Option<u64>,
 }
@@ -131,7 +140,7 @@ impl Request for SubmitTask {
             priority: self
                 .priority
                 .map_or(limits::PRIORITY_DEFAULT, |priority| u8::try_from(priority).unwrap_or(u8::MAX)),
-            requires: names(&mut review, "requires", &self.requires),
+            requires: names(&mut review, "requires", &self.requires, limits::REQUIRES_MAX),
             labels: read_labels(&mut review, self.labels),
             agent_id: self.agent_id.and_then(|id| review.take("agent_id", id.parse())),
             start: start(&mut review, self.delay_ms, self.eligible_at.as_deref()),
@@ -164,8 +173,8 @@ fn start(review: &mut Review, delay_ms: Option<u64>, eligible_at: Option<&str>) 
     }
 }
 
-/// Reads names of a list; each that is none is noted with its place.
-pub(crate) fn names(review: &mut Review, field: &str, texts: &[String]) -> BTreeSet<Name> {
+/// Reads at most `max` names of a list; each that is none is noted with its place.
+pub(crate) fn names(review: &mut Review, field: &str, texts: &[String], max: usize) -> BTreeSet<Name> {
     let mut names = BTreeSet::new();
     for (place, text) in texts.iter().enumerate() {
         match text.parse() {
@@ -178,6 +187,9 @@ pub(crate) fn names(review: &mut Review, field: &str, texts: &[String]) -> BTree
             }
         }
     }
+    // What is too many even without repeats is told by the rules.
+    let is_short = texts.len() <= max || names.len() > max;
+    review.require(is_short, field, &format!("may name at most {max} capabilities, repeats included"));
     names
 }
 

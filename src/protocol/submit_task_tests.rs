@@ -90,3 +90,21 @@ fn null_is_as_good_as_missing_where_a_field_may_be_missing() {
         Vec::<String>::new()
     );
 }
+
+#[test]
+fn a_list_of_names_is_counted_with_its_repeats_and_each_rule_is_told_once() {
+    let with = |names: &[String]| broken(&serde_json::json!({"title": "t", "requires": names}).to_string());
+    let same = vec!["a".to_owned(); 17];
+    let others: Vec<String> = (0..17).map(|number| format!("n{number}")).collect();
+    assert_eq!(with(&same[1..]), Vec::<String>::new());
+    assert_eq!((with(&same), with(&others)), (vec!["requires".to_owned()], vec!["requires".to_owned()]));
+}
+
+#[test]
+fn whole_numbers_may_come_as_floats() {
+    let asked =
+        submit(r#"{"title":"t","priority":9.0,"attempts_max":1e1,"timeouts":{"heartbeat_ms":2e3}}"#).unwrap();
+    assert_eq!((asked.priority, asked.attempts_max), (9, 10));
+    assert_eq!(asked.timeouts.heartbeat_ms, Some(2_000));
+    assert_eq!(broken(r#"{"title":"t","priority":8.5}"#), ["priority"]);
+}

@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::Request;
 use crate::figures::{BackoffView, ErrorView, TimeoutsView, UsageView};
+use crate::schemas::LabelsText;
 use crate::submit_task::read_labels;
+use crate::{Request, whole};
 
 /// A task. Lists and answers to writes leave out `input` and `result`; `GET /tasks/{id}` has both.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TaskView {
     /// Its id: `task_` and 13 letters.
     #[serde(with = "crate::text")]
-    #[schema(value_type = String)]
+    #[schema(value_type = crate::schemas::TaskIdText)]
     pub id: TaskId,
     /// Whose it is.
     pub tenant: String,
@@ -33,7 +34,7 @@ pub struct TaskView {
     /// For people and filters.
     pub labels: BTreeMap<String, String>,
     /// Where it stands.
-    #[schema(value_type = String, pattern = "^(scheduled|queued|working|completed|failed|canceled)$")]
+    #[schema(value_type = crate::schemas::TaskStateText)]
     pub state: TaskState,
     /// How often it was claimed; the fencing number of the present attempt while it works.
     pub attempt: u32,
@@ -47,7 +48,7 @@ pub struct TaskView {
     pub progress: Option<ProgressView>,
     /// Who holds it, or held it last; before the first attempt, who it is pinned to.
     #[serde(with = "crate::text::option")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<crate::schemas::AgentIdText>)]
     pub agent_id: Option<AgentId>,
     /// Whether somebody asked to cancel it.
     pub cancel_requested: bool,
@@ -108,6 +109,7 @@ pub struct ProgressView {
 
 /// `POST /tasks/{id}/cancel`; the body may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"force": false})))]
 #[serde(deny_unknown_fields, default)]
 pub struct CancelTask {
     /// Takes the task from its holder at once, instead of asking it to end.
@@ -124,14 +126,16 @@ impl Request for CancelTask {
 
 /// `PATCH /tasks/{id}`; what is missing stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"priority": 9})))]
 #[serde(deny_unknown_fields, default)]
 pub struct PatchTask {
     /// 0 to 9, 9 first.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "whole::option", skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 9)]
     pub priority: Option<u32>,
     /// The new labels, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<LabelsText>)]
     pub labels: Option<BTreeMap<String, String>>,
 }
 

@@ -37,7 +37,7 @@ impl From<WorkspaceReport> for AttemptWorkspaceView {
 pub struct WorkspaceView {
     /// Of which task.
     #[serde(with = "crate::text")]
-    #[schema(value_type = String)]
+    #[schema(value_type = crate::schemas::TaskIdText)]
     pub task_id: TaskId,
     /// Of which attempt.
     pub attempt: u32,
@@ -67,6 +67,7 @@ pub struct WorkspaceView {
 
 /// `POST /workspaces/prune`; the body may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({"force": false})))]
 #[serde(deny_unknown_fields, default)]
 pub struct PruneWorkspaces {
     /// Removes those with uncommitted work, too. One that is in use always stays.
