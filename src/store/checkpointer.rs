@@ -12,9 +12,9 @@ use diesel::sqlite::SqliteConnection;
 use parking_lot::Mutex;
 
 use crate::metrics::Metrics;
+use crate::sql::failure::{Failure, Remedy};
+use crate::sql::statement::statement;
 use crate::sqlite::connection;
-use crate::sqlite::failure::{Failure, Remedy};
-use crate::sqlite::statement::statement;
 
 /// Time from checkpoint to checkpoint.
 const PERIOD: Duration = Duration::from_secs(1);

@@ -26,8 +26,10 @@ pub mod metrics;
 pub mod open;
 pub mod outcome;
 pub mod port;
+mod postgres;
 pub mod readers;
 pub mod record;
+mod sql;
 mod sqlite;
 pub mod writer;
 

@@ -4,10 +4,9 @@ mod folder;
 mod migrate;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use diesel::sqlite::SqliteConnection;
 use domain::Timestamp;
 
 use crate::checkpointer::CheckpointLoop;
@@ -15,11 +14,14 @@ use crate::clock::Clock;
 use crate::error::OpenError;
 use crate::metrics::Metrics;
 use crate::port::BatchWriter;
+use crate::postgres::connection::PgConn;
 use crate::readers::Readers;
-use crate::sqlite::batch_writer::{SqliteWriter, log_head};
+use crate::sql::conn::Conn;
+use crate::sql::failure::Failure;
+use crate::sql::log;
+use crate::sql::statement::statement;
+use crate::sqlite::batch_writer::SqliteWriter;
 use crate::sqlite::connection;
-use crate::sqlite::failure::Failure;
-use crate::sqlite::statement::statement;
 use crate::writer::{self, WriterHandle, WriterLoop};
 
 pub use folder::FolderLock;
@@ -51,6 +53,25 @@ impl OpenOptions {
             lanes_max: 10_000,
             writer_queue: 8_192,
             reader_connections: 4,
+        }
+    }
+}
+
+/// Which database, for those who open connections to it.
+#[derive(Debug, Clone)]
+pub(crate) enum Database {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server, by its URL.
+    Postgres(Arc<str>),
+}
+
+impl Database {
+    /// A connection that only reads.
+    pub(crate) fn reader(&self) -> Result<Conn, Failure> {
+        match self {
+            Self::Sqlite(file) => Ok(connection::reader(file)?.into()),
+            Self::Postgres(url) => Ok(PgConn::reader(url)?.into()),
         }
     }
 }
@@ -96,13 +117,17 @@ pub fn open_at(options: &OpenOptions, clock: Clock) -> Result<Store, OpenError> 
     let database = folder::database(&options.data_dir)?;
     let mut conn = connection::writer(&database).map_err(|error| OpenError::Database(error.to_string()))?;
     let is_new = migrate::run(&mut conn, migrate::MIGRATIONS, &options.data_dir)?;
-    let standing =
-        standing(&mut conn, clock.now()).map_err(|error| OpenError::Database(error.to_string()))?;
-    drop(conn);
+    let standing = standing(&mut Conn::from(conn), clock.now())
+        .map_err(|error| OpenError::Database(error.to_string()))?;
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = writer(options, &database, &clock, &metrics);
-    let readers = Readers::new(database.clone(), options.reader_connections, clock.clone(), metrics.clone());
+    let readers = Readers::new(
+        Database::Sqlite(database.clone()),
+        options.reader_connections,
+        clock.clone(),
+        metrics.clone(),
+    );
     tracing::info!(
         path = %database.display(),
         node = options.node,
@@ -148,23 +173,24 @@ struct Standing {
     last_at: Timestamp,
 }
 
-fn standing(conn: &mut SqliteConnection, now: Timestamp) -> Result<Standing, Failure> {
-    NameDatabase { now: now.as_micros() }.execute(conn)?;
-    let (epoch, highest_id): (String, i64) = LoadName {}.get_result(conn)?;
-    let (last_seq, last_at) = log_head(conn)?;
+fn standing(conn: &mut Conn, now: Timestamp) -> Result<Standing, Failure> {
+    conn.execute(NameDatabase { now: now.as_micros() })?;
+    let (epoch, highest_id): (String, i64) = conn.get_result(LoadName {})?;
+    let (last_seq, last_at) = log::head(conn)?;
     Ok(Standing { epoch, highest_id, last_seq, last_at })
 }
 
 statement! {
     /// Gives a new database its random name.
     NameDatabase { now: i64 } =
-    "INSERT INTO hive (id, epoch, created_at) VALUES (1, lower(hex(randomblob(8))), "; now,
+    "INSERT INTO hive (id, epoch, created_at) VALUES (1, ",
+    ("lower(hex(randomblob(8)))", "substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)"), ", "; now,
     ") ON CONFLICT (id) DO NOTHING"
 }
 
 statement! {
     /// The database's name and its highest id, also of what was removed.
     LoadName {} -> (Text, BigInt) =
-    "SELECT epoch, max(ids_floor, coalesce((SELECT max(id) FROM tasks), 0), \
+    "SELECT epoch, ", ("max", "greatest"), "(ids_floor, coalesce((SELECT max(id) FROM tasks), 0), \
      coalesce((SELECT max(id) FROM agents), 0), coalesce((SELECT max(id) FROM api_keys), 0)) FROM hive WHERE id = 1"
 }

@@ -15,9 +15,9 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::open::{FolderLock, OpenOptions, open_at};
 use crate::readers::Readers;
+use crate::sql::statement::statement;
 use crate::sqlite::batch_writer::SqliteWriter;
 use crate::sqlite::connection;
-use crate::sqlite::statement::statement;
 
 /// A store in a folder that goes with it.
 pub(crate) struct SqliteRig {

@@ -14,8 +14,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::folder::{not_usable, private_file};
 use crate::error::OpenError;
+use crate::sql::statement::statement;
 use crate::sqlite::connection;
-use crate::sqlite::statement::statement;
 
 /// Every migration this program knows.
 pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");

@@ -1,11 +1,9 @@
 //! The connections that only read, and the one hop a call takes to them.
 
-use std::path::PathBuf;
+use crate::open::Database;
 use std::sync::Arc;
 use std::time::Instant;
 
-use diesel::connection::SimpleConnection;
-use diesel::sqlite::SqliteConnection;
 use domain::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -13,14 +11,14 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::error::ReadError;
 use crate::metrics::Metrics;
-use crate::sqlite::connection;
-use crate::sqlite::failure::Failure;
-use crate::sqlite::queries::{KnownLanes, Session};
+use crate::sql::conn::Conn;
+use crate::sql::failure::Failure;
+use crate::sql::queries::{KnownLanes, Session};
 
 /// At most so many connections as there are permits; they are opened when they are first needed.
 pub(super) struct Pool {
-    database: PathBuf,
-    idle: Mutex<Vec<SqliteConnection>>,
+    database: Database,
+    idle: Mutex<Vec<Conn>>,
     permits: Arc<Semaphore>,
     lanes: KnownLanes,
     clock: Clock,
@@ -28,7 +26,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(database: PathBuf, connections: usize, clock: Clock, metrics: Metrics) -> Self {
+    pub(super) fn new(database: Database, connections: usize, clock: Clock, metrics: Metrics) -> Self {
         Self {
             database,
             idle: Mutex::new(Vec::new()),
@@ -71,7 +69,7 @@ impl Pool {
         let idle = self.idle.lock().pop();
         let mut conn = match idle {
             Some(conn) => conn,
-            None => connection::reader(&self.database)?,
+            None => self.database.reader()?,
         };
         conn.batch_execute("BEGIN")?;
         let answer = body(&mut Session { conn: &mut conn, lanes: &self.lanes });

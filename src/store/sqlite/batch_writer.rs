@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
@@ -15,11 +14,14 @@ use crate::error::{OpenError, WriteError};
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::port::{BatchError, BatchWriter, Committed};
-use crate::sqlite::batch::{Batch, Told};
-use crate::sqlite::failure::{Failure, Remedy};
-use crate::sqlite::lanes::Lanes;
-use crate::sqlite::statement::statement;
-use crate::sqlite::{commands, connection};
+use crate::sql::batch::{Batch, Told};
+use crate::sql::commands;
+use crate::sql::conn::Conn;
+use crate::sql::failure::{Failure, Remedy};
+use crate::sql::lanes::Lanes;
+use crate::sql::log::{self, LogHead};
+use crate::sql::statement::statement;
+use crate::sqlite::connection;
 
 /// Above this size of the write-ahead log the writer waits for readers and truncates it: 64 MiB.
 const WAL_BYTES_MAX: u64 = 64 << 20;
@@ -39,7 +41,7 @@ enum Mode {
 
 /// Applies batches to a SQLite database.
 pub(crate) struct SqliteWriter {
-    conn: SqliteConnection,
+    conn: Conn,
     wal: PathBuf,
     lanes: Lanes,
     lanes_max: usize,
@@ -60,8 +62,8 @@ impl SqliteWriter {
     ) -> Result<Self, OpenError> {
         let said = |error: Failure| OpenError::Database(error.to_string());
         let mut conn =
-            connection::writer(database).map_err(|error| OpenError::Database(error.to_string()))?;
-        let (last_seq, last_at) = log_head(&mut conn).map_err(said)?;
+            Conn::from(connection::writer(database).map_err(|error| OpenError::Database(error.to_string()))?);
+        let (last_seq, last_at) = log::head(&mut conn).map_err(said)?;
         let lanes = Lanes::load(&mut conn).map_err(said)?;
         Ok(Self {
             conn,
@@ -118,7 +120,10 @@ impl SqliteWriter {
 impl SqliteWriter {
     /// The connection, to set it to what a full or a read-only disk does.
     pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.conn
+        match &mut self.conn {
+            Conn::Sqlite(conn) => conn,
+            Conn::Postgres(_) => panic!("this is SQLite's writer"),
+        }
     }
 
     /// Tidies as if the log were too large above so many bytes.
@@ -222,24 +227,17 @@ impl BatchWriter for SqliteWriter {
 }
 
 /// Moves the whole log into the database and empties it, waiting a little for readers; `false` when they stayed.
-fn truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
+fn truncate(conn: &mut Conn) -> QueryResult<bool> {
     conn.batch_execute("PRAGMA busy_timeout = 200")?;
-    let truncated = TruncateWal {}.get_result::<(i64,)>(conn);
+    let truncated = conn.get_result::<(i64,), _>(TruncateWal {});
     conn.batch_execute("PRAGMA busy_timeout = 5000")?;
     truncated.map(|(busy,)| busy == 0)
 }
 
-/// The last `seq` and the latest time of the log.
+/// The last `seq` and the latest time of the log of a database that is looked at from outside.
 pub(crate) fn log_head(conn: &mut SqliteConnection) -> Result<(i64, Timestamp), Failure> {
     let (seq, at): (i64, i64) = LogHead {}.get_result(conn)?;
     Ok((seq, Timestamp::from_micros(at)))
-}
-
-statement! {
-    /// The last `seq`, also when retention has emptied the log, and its time.
-    LogHead {} -> (BigInt, BigInt) =
-    "SELECT max(coalesce((SELECT max(seq) FROM events), 0), events_floor), \
-     coalesce((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0) FROM hive WHERE id = 1"
 }
 
 statement! {

@@ -1,0 +1,216 @@
+//! The row of an attempt: written once, at its end.
+
+use crate::sql::conn::Conn;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
+use domain::attempt::{ERROR_KIND_CHARS_MAX, ERROR_MESSAGE_BYTES_MAX};
+use domain::{AgentId, AttemptError, Outcome, Report, TaskId, Timestamp, Usage, WorkspaceReport};
+
+use crate::record::AttemptRecord;
+use crate::sql::columns;
+use crate::sql::failure::Failure;
+use crate::sql::statement::statement;
+use crate::sql::task_row::TaskRow;
+
+/// What is known at the end of an attempt beside its outcome.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ending<'a> {
+    /// What the holder reported; `None` when the hive ended it.
+    pub report: Option<i16>,
+    /// Why it failed.
+    pub error: Option<AttemptError>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+    /// What it left in its workspace.
+    pub workspace: Option<&'a WorkspaceReport>,
+    /// The result, as JSON.
+    pub result: Option<&'a str>,
+}
+
+impl<'a> Ending<'a> {
+    /// What a holder's report says. Errors that are too long are cut.
+    pub(crate) fn of(report: &'a Report, workspace: Option<&'a WorkspaceReport>) -> Self {
+        let (error, usage, result) = match report {
+            Report::Succeeded { result, usage } => (None, usage, result.as_deref()),
+            Report::Failed { error, usage, .. } | Report::TimedOut { error, usage } => {
+                (Some(cut(error)), usage, None)
+            }
+            Report::HandedBack { reason, usage } => {
+                (Some(AttemptError::stated("handed_back", *reason)), usage, None)
+            }
+        };
+        Self { report: Some(report_code(report)), error, usage: *usage, workspace, result }
+    }
+
+    /// An error that the hive states.
+    pub(crate) fn stated(kind: &'static str, message: &'static str) -> Self {
+        Self { error: Some(AttemptError::stated(kind, message)), ..Self::default() }
+    }
+}
+
+/// The stored number of what a holder reported.
+pub(crate) const fn report_code(report: &Report) -> i16 {
+    match report {
+        Report::Succeeded { .. } => 0,
+        Report::Failed { .. } => 1,
+        Report::HandedBack { .. } => 2,
+        Report::TimedOut { .. } => 3,
+    }
+}
+
+fn cut(error: &AttemptError) -> AttemptError {
+    AttemptError {
+        kind: error.kind.chars().take(ERROR_KIND_CHARS_MAX).collect(),
+        message: cut_at(&error.message, ERROR_MESSAGE_BYTES_MAX).to_owned(),
+    }
+}
+
+/// The longest beginning of `text` that has at most `bytes_max` bytes and ends between two characters.
+pub(crate) fn cut_at(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+/// Writes the row of the attempt that `task` was in; `task` still holds its number, its holder and its start.
+pub(crate) fn insert(
+    conn: &mut Conn,
+    task: &TaskRow,
+    outcome: Outcome,
+    ending: &Ending<'_>,
+    ended_at: Timestamp,
+) -> Result<(), Failure> {
+    let usage = columns::usage_column(ending.usage.as_ref())?;
+    let workspace = columns::workspace_column(ending.workspace)?;
+    conn.execute(InsertAttempt {
+        task: task.id.raw(),
+        attempt: columns::count_column(task.attempt),
+        agent: task.agent.map(AgentId::raw),
+        started_at: task.started_at.unwrap_or(ended_at).as_micros(),
+        ended_at: ended_at.as_micros(),
+        outcome: outcome.code(),
+        report: ending.report,
+        error_kind: ending.error.as_ref().map(|error| error.kind.as_str()),
+        error_message: ending.error.as_ref().map(|error| error.message.as_str()),
+        usage: usage.as_deref(),
+        workspace: workspace.as_deref(),
+        result: ending.result,
+    })?;
+    Ok(())
+}
+
+/// What the holder of an ended attempt reported: `None` when there is no such row, `Some(None)` when it reported
+/// nothing.
+pub(crate) fn reported(conn: &mut Conn, task: TaskId, attempt: u32) -> Result<Option<Option<i16>>, Failure> {
+    let statement = LoadReport { task: task.raw(), attempt: columns::count_column(attempt) };
+    Ok(conn.get_result::<(Option<i16>,), _>(statement).optional()?.map(|(report,)| report))
+}
+
+/// Who held an ended attempt; `None` also where there is no such row.
+pub(crate) fn holder(conn: &mut Conn, task: TaskId, attempt: u32) -> Result<Option<AgentId>, Failure> {
+    let statement = LoadHolder { task: task.raw(), attempt: columns::count_column(attempt) };
+    let found = conn.get_result::<(Option<i64>,), _>(statement).optional()?;
+    Ok(found.and_then(|(agent,)| agent).map(AgentId::from_raw))
+}
+
+/// The row as it is stored, without the result.
+#[derive(Debug, Queryable)]
+pub(crate) struct RawAttempt {
+    attempt: i32,
+    agent_id: Option<i64>,
+    started_at: i64,
+    ended_at: i64,
+    outcome: i16,
+    error_kind: Option<String>,
+    error_message: Option<String>,
+    usage: Option<String>,
+    workspace: Option<String>,
+}
+
+impl TryFrom<RawAttempt> for AttemptRecord {
+    type Error = Failure;
+
+    fn try_from(raw: RawAttempt) -> Result<Self, Failure> {
+        let outcome = Outcome::from_code(raw.outcome)
+            .ok_or_else(|| Failure::corrupt("attempt", format!("unknown outcome {}", raw.outcome)))?;
+        Ok(Self {
+            attempt: columns::count(raw.attempt),
+            agent: raw.agent_id.map(AgentId::from_raw),
+            started_at: Timestamp::from_micros(raw.started_at),
+            ended_at: Some(Timestamp::from_micros(raw.ended_at)),
+            outcome: Some(outcome),
+            error: error(raw.error_kind, raw.error_message),
+            usage: columns::usage(raw.usage.as_deref())?,
+            workspace: columns::workspace(raw.workspace.as_deref())?,
+        })
+    }
+}
+
+fn error(kind: Option<String>, message: Option<String>) -> Option<AttemptError> {
+    kind.map(|kind| AttemptError { kind, message: message.unwrap_or_default() })
+}
+
+/// What a task shows of its last attempt that has ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastEnded {
+    /// Why it failed.
+    pub error: Option<AttemptError>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+}
+
+/// The last attempt of a task that has ended; empty when none has. Lists read it for each task, so that it leaves out
+/// what is long.
+pub(crate) fn last_ended(conn: &mut Conn, task: TaskId) -> Result<LastEnded, Failure> {
+    let found = conn
+        .get_result::<(Option<String>, Option<String>, Option<String>), _>(LoadLastAttempt {
+            task: task.raw(),
+        })
+        .optional()?;
+    let Some((kind, message, usage)) = found else { return Ok(LastEnded::default()) };
+    Ok(LastEnded { error: error(kind, message), usage: columns::usage(usage.as_deref())? })
+}
+
+statement! {
+    /// A new row.
+    InsertAttempt<'a> {
+        task: i64, attempt: i32, agent: Option<i64>, started_at: i64, ended_at: i64, outcome: i16,
+        report: Option<i16>, error_kind: Option<&'a str>, error_message: Option<&'a str>, usage: Option<&'a str>,
+        workspace: Option<&'a str>, result: Option<&'a str>,
+    } =
+    "INSERT INTO attempts (task_id, attempt, agent_id, started_at, ended_at, outcome, report, error_kind, \
+     error_message, usage, workspace, result) VALUES ("; task, ", "; attempt, ", "; agent, ", "; started_at,
+    ", "; ended_at, ", "; outcome, ", "; report, ", "; error_kind, ", "; error_message, ", "; usage,
+    ", "; workspace, ", "; result, ")"
+}
+
+statement! {
+    /// What the holder of an attempt reported.
+    LoadReport { task: i64, attempt: i32 } -> (Nullable<SmallInt>,) =
+    "SELECT report FROM attempts WHERE task_id = "; task, " AND attempt = "; attempt
+}
+
+statement! {
+    /// Who held it.
+    LoadHolder { task: i64, attempt: i32 } -> (Nullable<BigInt>,) =
+    "SELECT agent_id FROM attempts WHERE task_id = "; task, " AND attempt = "; attempt
+}
+
+statement! {
+    /// The newest row of a task.
+    LoadLastAttempt { task: i64 } -> (Nullable<Text>, Nullable<Text>, Nullable<Text>) =
+    "SELECT error_kind, error_message, usage FROM attempts WHERE task_id = "; task,
+    " ORDER BY attempt DESC LIMIT 1"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut_at("aäb", 2), "a");
+        assert_eq!(cut_at("aäb", 3), "aä");
+        assert_eq!(cut_at("aäb", 9), "aäb");
+        assert_eq!(cut_at("ä", 0), "");
+    }
+}

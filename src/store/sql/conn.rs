@@ -1,0 +1,77 @@
+//! A connection to one of the two databases: every statement is written once and runs on either.
+
+use diesel::RunQueryDsl;
+use diesel::connection::SimpleConnection;
+use diesel::query_dsl::methods::{ExecuteDsl, LoadQuery};
+use diesel::result::QueryResult;
+use diesel::sqlite::SqliteConnection;
+use diesel_async::AsyncPgConnection;
+use diesel_async::methods::{ExecuteDsl as AsyncExecuteDsl, LoadQuery as AsyncLoadQuery};
+
+use crate::postgres::connection::PgConn;
+use crate::postgres::session::PgSession;
+
+/// A connection, inside or outside of a transaction. Each call blocks until the database has answered.
+pub(crate) enum Conn {
+    /// To a file of our own.
+    Sqlite(Box<SqliteConnection>),
+    /// To a server.
+    Postgres(Box<PgSession>),
+}
+
+impl Conn {
+    /// All rows.
+    pub(crate) fn load<'q, U, S>(&mut self, statement: S) -> QueryResult<Vec<U>>
+    where
+        U: Send,
+        S: LoadQuery<'q, SqliteConnection, U> + AsyncLoadQuery<'q, AsyncPgConnection, U> + 'q,
+    {
+        match self {
+            Self::Sqlite(conn) => diesel::RunQueryDsl::load(statement, &mut **conn),
+            Self::Postgres(session) => session.load(statement),
+        }
+    }
+
+    /// The first row; `NotFound` when there is none.
+    pub(crate) fn get_result<'q, U, S>(&mut self, statement: S) -> QueryResult<U>
+    where
+        U: Send,
+        S: LoadQuery<'q, SqliteConnection, U> + AsyncLoadQuery<'q, AsyncPgConnection, U> + 'q,
+    {
+        match self {
+            Self::Sqlite(conn) => diesel::RunQueryDsl::get_result(statement, &mut **conn),
+            Self::Postgres(session) => session.get_result(statement),
+        }
+    }
+
+    /// How many rows it wrote.
+    pub(crate) fn execute<S>(&mut self, statement: S) -> QueryResult<usize>
+    where
+        S: ExecuteDsl<SqliteConnection> + RunQueryDsl<SqliteConnection> + AsyncExecuteDsl<AsyncPgConnection>,
+    {
+        match self {
+            Self::Sqlite(conn) => diesel::RunQueryDsl::execute(statement, &mut **conn),
+            Self::Postgres(session) => session.execute(statement),
+        }
+    }
+
+    /// Runs statements without binds and without rows.
+    pub(crate) fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
+        match self {
+            Self::Sqlite(conn) => conn.batch_execute(sql),
+            Self::Postgres(session) => session.batch_execute(sql),
+        }
+    }
+}
+
+impl From<PgConn> for Conn {
+    fn from(conn: PgConn) -> Self {
+        Self::Postgres(Box::new(PgSession::new(conn)))
+    }
+}
+
+impl From<SqliteConnection> for Conn {
+    fn from(conn: SqliteConnection) -> Self {
+        Self::Sqlite(Box::new(conn))
+    }
+}
