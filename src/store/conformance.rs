@@ -18,6 +18,7 @@ mod opening;
 mod output;
 mod patching;
 mod plans;
+mod postgres_rig;
 mod random;
 mod reading;
 mod reporting;
@@ -77,6 +78,7 @@ macro_rules! conformance {
 macro_rules! on_every_database {
     ($($behaviours:tt)*) => {
         conformance! { sqlite: crate::conformance::sqlite_rig::SqliteRig; $($behaviours)* }
+        conformance! { postgres: crate::conformance::postgres_rig::PostgresRig; $($behaviours)* }
     };
 }
 

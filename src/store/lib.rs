@@ -38,7 +38,7 @@ pub use clock::Clock;
 pub use command::{Chore, Command, Write};
 pub use error::{OpenError, ReadError, WriteError};
 pub use metrics::Metrics;
-pub use open::{FolderLock, OpenOptions, Store, open, open_at};
+pub use open::{FolderLock, NodeLock, OpenOptions, Store, open, open_at};
 pub use readers::{Census, Readers};
 pub use writer::{CommitNotice, WriteLoopError, WriterHandle, WriterLoop};
 

@@ -1,7 +1,7 @@
-//! Opens a data folder: lock, database, migrations, and the parts that work on it.
+//! Opens a data folder, or a server's database beside it: locks, migrations, and the parts that work on it.
 
 mod folder;
-mod migrate;
+pub(crate) mod migrate;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use crate::clock::Clock;
 use crate::error::OpenError;
 use crate::metrics::Metrics;
 use crate::port::BatchWriter;
+use crate::postgres;
 use crate::postgres::connection::PgConn;
+use crate::postgres::writer::PgWriter;
 use crate::readers::Readers;
 use crate::sql::conn::Conn;
 use crate::sql::failure::Failure;
@@ -24,6 +26,7 @@ use crate::sqlite::batch_writer::SqliteWriter;
 use crate::sqlite::connection;
 use crate::writer::{self, WriterHandle, WriterLoop};
 
+pub use crate::postgres::node::NodeLock;
 pub use folder::FolderLock;
 pub(crate) use folder::{is_held, lock as hold};
 pub(crate) use migrate::MIGRATIONS;
@@ -33,6 +36,8 @@ pub(crate) use migrate::MIGRATIONS;
 pub struct OpenOptions {
     /// The folder that holds the database and its lock; made when it is missing.
     pub data_dir: PathBuf,
+    /// URL of a PostgreSQL database that holds everything instead of a file in the folder.
+    pub database_url: Option<String>,
     /// This node's number, 0 to 1,023.
     pub node: u16,
     /// Most lanes (distinct queue, requirements and pinned agent).
@@ -49,6 +54,7 @@ impl OpenOptions {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            database_url: None,
             node: 0,
             lanes_max: 10_000,
             writer_queue: 8_192,
@@ -98,6 +104,8 @@ pub struct Store {
     pub highest_id: i64,
     /// Keeps other hives out of the folder.
     pub lock: FolderLock,
+    /// Keeps other hives from writing under this node's number, where the database is a server.
+    pub node: Option<NodeLock>,
 }
 
 /// Opens a data folder, migrating its database where that is needed. Blocks.
@@ -114,6 +122,13 @@ pub fn open(options: &OpenOptions) -> Result<Store, OpenError> {
 /// As [`open`].
 pub fn open_at(options: &OpenOptions, clock: Clock) -> Result<Store, OpenError> {
     let lock = folder::lock(&options.data_dir)?;
+    match &options.database_url {
+        Some(url) => open_server(options, Arc::from(url.as_str()), clock, lock),
+        None => open_file(options, clock, lock),
+    }
+}
+
+fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<Store, OpenError> {
     let database = folder::database(&options.data_dir)?;
     let mut conn = connection::writer(&database).map_err(|error| OpenError::Database(error.to_string()))?;
     let is_new = migrate::run(&mut conn, migrate::MIGRATIONS, &options.data_dir)?;
@@ -139,14 +154,72 @@ pub fn open_at(options: &OpenOptions, clock: Clock) -> Result<Store, OpenError> 
         readers,
         writer,
         writer_loop,
-        checkpoint_loop: CheckpointLoop::new(database, metrics.clone()),
+        checkpoint_loop: CheckpointLoop::new(Some(database), metrics.clone()),
         clock,
         metrics,
         epoch: standing.epoch,
         is_new,
         highest_id: standing.highest_id,
         lock,
+        node: None,
     })
+}
+
+fn open_server(
+    options: &OpenOptions,
+    url: Arc<str>,
+    clock: Clock,
+    lock: FolderLock,
+) -> Result<Store, OpenError> {
+    let failed = |error: Failure| OpenError::Database(error.to_string());
+    let is_new = postgres::open::migrate(&url)?;
+    let node = NodeLock::take(&url, options.node)?;
+    let mut conn = PgConn::writer(&url).map(Conn::from).map_err(|error| failed(error.into()))?;
+    let server_time = postgres::open::time(&mut conn).map_err(failed)?;
+    let clock = clock.or_following(server_time);
+    let standing = standing(&mut conn, clock.now()).map_err(failed)?;
+    drop(conn);
+    let clock = clock.not_before(standing.last_at);
+    let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
+    let (writer, writer_loop) = server_writer(options, &url, &node, &clock, &metrics);
+    let readers =
+        Readers::new(Database::Postgres(url), options.reader_connections, clock.clone(), metrics.clone());
+    tracing::info!(
+        node = options.node,
+        epoch = %standing.epoch,
+        seq = standing.last_seq,
+        "the store is open, on PostgreSQL"
+    );
+    Ok(Store {
+        readers,
+        writer,
+        writer_loop,
+        checkpoint_loop: CheckpointLoop::new(None, metrics.clone()),
+        clock,
+        metrics,
+        epoch: standing.epoch,
+        is_new,
+        highest_id: standing.highest_id,
+        lock,
+        node: Some(node),
+    })
+}
+
+fn server_writer(
+    options: &OpenOptions,
+    url: &Arc<str>,
+    node: &NodeLock,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> (WriterHandle, WriterLoop) {
+    let (url, lanes_max, node) = (Arc::clone(url), options.lanes_max, node.incarnation());
+    let (clock, counted) = (clock.clone(), metrics.clone());
+    let open = move || {
+        let writer: Box<dyn BatchWriter> =
+            Box::new(PgWriter::open(&url, node, lanes_max, clock.clone(), counted.clone())?);
+        Ok(writer)
+    };
+    writer::writer(options.writer_queue, metrics.clone(), Box::new(open))
 }
 
 fn writer(

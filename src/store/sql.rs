@@ -2,11 +2,13 @@
 //!
 //! Reading order: `conn` (one of two databases) and `statement`; `schema` and the rows (`task_row`, `spec_row`,
 //! `attempt_row`, `event_row`, `agent_row` with `link_columns`, `api_key_row`, `lanes`);
-//! `batch` (one open transaction), `moves` (beginning and ending an attempt), `commands` (one file each);
+//! `batch` (one open transaction), `moves` (beginning and ending an attempt), `commands` (one file each), `apply` (all
+//! commands of a batch);
 //! `records` and `queries` for readers.
 
 pub(crate) mod agent_row;
 pub(crate) mod api_key_row;
+pub(crate) mod apply;
 pub(crate) mod attempt_row;
 pub(crate) mod batch;
 pub(crate) mod columns;

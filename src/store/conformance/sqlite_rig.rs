@@ -52,7 +52,7 @@ impl SqliteRig {
 
     /// A checkpointer of its own.
     pub fn checkpoint_loop(&self) -> CheckpointLoop {
-        CheckpointLoop::new(self.database(), Metrics::new().unwrap())
+        CheckpointLoop::new(Some(self.database()), Metrics::new().unwrap())
     }
 
     fn options(&self) -> OpenOptions {

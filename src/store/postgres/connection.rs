@@ -37,7 +37,7 @@ pub(crate) struct PgConn {
 impl PgConn {
     /// The connection that writes.
     pub(crate) fn writer(url: &str) -> ConnectionResult<Self> {
-        let mut conn = Self::connect(url, "hive writer")?;
+        let mut conn = Self::establish(url, "hive writer")?;
         conn.set_to(WRITER)?;
         // Who may not ask for it has the server's language, and some of its errors are taken for refusals.
         let _ = conn.batch_execute(ENGLISH);
@@ -46,32 +46,15 @@ impl PgConn {
 
     /// A connection that only reads.
     pub(crate) fn reader(url: &str) -> ConnectionResult<Self> {
-        let mut conn = Self::connect(url, "hive reader")?;
+        let mut conn = Self::establish(url, "hive reader")?;
         conn.set_to(READER)?;
         Ok(conn)
     }
 
-    fn connect(url: &str, name: &str) -> ConnectionResult<Self> {
+    fn establish(url: &str, name: &str) -> ConnectionResult<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
-        let mut config: Config =
-            url.parse().map_err(|error| ConnectionError::InvalidConnectionUrl(explained(&error)))?;
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
-        if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout(UNCONFIRMED_MAX);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name(name);
-        }
-        let conn = runtime.block_on(async {
-            let (client, driver) = config
-                .connect(NoTls)
-                .await
-                .map_err(|error| ConnectionError::BadConnection(explained(&error)))?;
-            AsyncPgConnection::try_from_client_and_connection(client, driver).await
-        })?;
+        let conn = runtime.block_on(connect(url, name))?;
         Ok(Self { conn, runtime: Some(runtime) })
     }
 
@@ -106,6 +89,24 @@ impl Drop for PgConn {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Connects, and lets the connection's driver run on the runtime that it is called in.
+pub(super) async fn connect(url: &str, name: &str) -> ConnectionResult<AsyncPgConnection> {
+    let mut config: Config =
+        url.parse().map_err(|error| ConnectionError::InvalidConnectionUrl(explained(&error)))?;
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNCONFIRMED_MAX);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name(name);
+    }
+    let (client, driver) =
+        config.connect(NoTls).await.map_err(|error| ConnectionError::BadConnection(explained(&error)))?;
+    AsyncPgConnection::try_from_client_and_connection(client, driver).await
 }
 
 /// What the client library says, with its cause, which its own text leaves out.

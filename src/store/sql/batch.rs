@@ -145,9 +145,14 @@ impl<'a> Batch<'a> {
         self.push(LinkedEvent { event, task_prior_seq: None })
     }
 
+    /// The `seq` of the last event that was told of; the last one before this batch when there is none.
+    pub(crate) fn last_seq(&self) -> i64 {
+        let told = i64::try_from(self.events.len()).unwrap_or(i64::MAX);
+        self.last_seq.saturating_add(told)
+    }
+
     fn next_seq(&self) -> i64 {
-        let ahead = i64::try_from(self.events.len()).unwrap_or(i64::MAX);
-        self.last_seq.saturating_add(ahead).saturating_add(1)
+        self.last_seq().saturating_add(1)
     }
 
     fn push(&mut self, event: LinkedEvent) -> Result<(), Failure> {

@@ -9,7 +9,9 @@ use diesel_async::AsyncPgConnection;
 use diesel_async::methods::{ExecuteDsl as AsyncExecuteDsl, LoadQuery as AsyncLoadQuery};
 
 use crate::postgres::connection::PgConn;
+use crate::postgres::remedy;
 use crate::postgres::session::PgSession;
+use crate::sql::failure::{Failure, Remedy};
 
 /// A connection, inside or outside of a transaction. Each call blocks until the database has answered.
 pub(crate) enum Conn {
@@ -60,6 +62,16 @@ impl Conn {
         match self {
             Self::Sqlite(conn) => conn.batch_execute(sql),
             Self::Postgres(session) => session.batch_execute(sql),
+        }
+    }
+}
+
+impl Conn {
+    /// What to do about a failure of this database.
+    pub(crate) fn remedy(&self, failure: &Failure) -> Remedy {
+        match (self, failure) {
+            (Self::Postgres(_), Failure::Database(error)) => remedy::of(error),
+            (Self::Postgres(_) | Self::Sqlite(_), _) => failure.remedy(),
         }
     }
 }

@@ -10,12 +10,11 @@ use domain::Timestamp;
 
 use crate::clock::Clock;
 use crate::command::Command;
-use crate::error::{OpenError, WriteError};
+use crate::error::OpenError;
 use crate::metrics::Metrics;
-use crate::outcome::Outcome;
 use crate::port::{BatchError, BatchWriter, Committed};
+use crate::sql::apply::{self, Mode};
 use crate::sql::batch::{Batch, Told};
-use crate::sql::commands;
 use crate::sql::conn::Conn;
 use crate::sql::failure::{Failure, Remedy};
 use crate::sql::lanes::Lanes;
@@ -29,15 +28,6 @@ const WAL_BYTES_MAX: u64 = 64 << 20;
 const WAL_BYTES_STEP: u64 = 16 << 20;
 /// How often a batch is tried while another program holds the database; each try waits for the busy timeout.
 const BUSY_TRIES: u32 = 5;
-
-/// How a batch's commands share its transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// All or none.
-    Together,
-    /// Each within a savepoint of its own, so that one that fails takes none with it.
-    Apart,
-}
 
 /// Applies batches to a SQLite database.
 pub(crate) struct SqliteWriter {
@@ -86,16 +76,12 @@ impl SqliteWriter {
             .map_err(|error| Failure::from(error).remedy().before_commit())?;
         let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, self.last_seq);
         let nothing = open.mark();
-        let applied = match mode {
-            Mode::Together => together(&mut open, batch),
-            Mode::Apart => apart(&mut open, batch),
-        };
-        let written = applied.and_then(|outcomes| {
+        let written = apply::apply(&mut open, batch, mode).and_then(|outcomes| {
             open.flush().map_err(|failure| failure.remedy())?;
             Ok(outcomes)
         });
         let committed = written.map_err(Remedy::before_commit).and_then(|outcomes| {
-            execute(&mut open, "COMMIT")?;
+            apply::execute(&mut open, "COMMIT")?;
             Ok(outcomes)
         });
         match committed {
@@ -131,45 +117,6 @@ impl SqliteWriter {
         self.truncates_above = bytes;
         self.tidy();
     }
-}
-
-fn together(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcome, WriteError>>, Remedy> {
-    let mut outcomes = Vec::with_capacity(batch.len());
-    for command in batch {
-        outcomes.push(Ok(commands::apply(open, command).map_err(|failure| failure.remedy())?));
-    }
-    Ok(outcomes)
-}
-
-fn apart(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcome, WriteError>>, Remedy> {
-    let mut outcomes = Vec::with_capacity(batch.len());
-    for command in batch {
-        let before = open.mark();
-        execute(open, "SAVEPOINT command")?;
-        // Events are written at once, so that one that cannot be is its own command's fault.
-        let applied = commands::apply(open, command).and_then(|outcome| open.flush().map(|()| outcome));
-        match applied {
-            Ok(outcome) => {
-                execute(open, "RELEASE command")?;
-                outcomes.push(Ok(outcome));
-            }
-            Err(failure) => match failure.remedy() {
-                Remedy::RefuseCommand(why) => {
-                    open.go_back(before);
-                    execute(open, "ROLLBACK TO command; RELEASE command")?;
-                    outcomes.push(Err(WriteError::Refused(why)));
-                }
-                remedy @ (Remedy::TryAgain(_) | Remedy::Reopen(_) | Remedy::DiskFailed(_)) => {
-                    return Err(remedy);
-                }
-            },
-        }
-    }
-    Ok(outcomes)
-}
-
-fn execute(open: &mut Batch<'_>, sql: &str) -> Result<(), Remedy> {
-    open.conn.batch_execute(sql).map_err(|error| Failure::from(error).remedy())
 }
 
 impl BatchWriter for SqliteWriter {

@@ -21,7 +21,7 @@ statement! {
     /// the log.
     Covered { limit: i64, before: i64 } -> (Nullable<BigInt>,) =
     "SELECT max(seq) FROM (SELECT seq, at FROM events WHERE seq <= (SELECT max(seq) FROM checkpoints) \
-     ORDER BY seq LIMIT "; limit, ") WHERE at < "; before
+     ORDER BY seq LIMIT "; limit, ") AS covered WHERE at < "; before
 }
 
 statement! {
