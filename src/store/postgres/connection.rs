@@ -7,6 +7,7 @@ use std::time::Duration;
 use diesel::result::QueryResult;
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::future::{LocalBoxFuture, join_all};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Config, NoTls};
 
@@ -17,9 +18,12 @@ const UNCONFIRMED_MAX: Duration = Duration::from_secs(10);
 
 /// What the writer's connection is set to. A transaction that is left alone is ended by the server after 2 s, so that a
 /// node that stands still inside one holds nobody up for long; a commit is on disk whatever the server's default says.
+/// Every statement of it goes by an index, also while the tables are young and a plan over all rows would seem cheaper: such
+/// a plan would be kept long after they have grown.
 const WRITER: &str = "SET idle_in_transaction_session_timeout = '2s'; SET lock_timeout = '4s'; \
                       SET statement_timeout = '30s'; SET synchronous_commit = 'on'; \
-                      SET default_transaction_isolation = 'read committed'";
+                      SET default_transaction_isolation = 'read committed'; \
+                      SET enable_seqscan = off; SET plan_cache_mode = 'force_generic_plan'";
 /// What a reader's connection is set to: it cannot write, and each answer is of one moment.
 const READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; \
                       SET idle_in_transaction_session_timeout = '10s'; \
@@ -74,6 +78,29 @@ impl PgConn {
             Some(runtime) => runtime.block_on(ask(&mut self.conn)),
             None => Err(diesel::result::Error::BrokenTransactionManager),
         }
+    }
+
+    /// Sends all that is asked, one after the other, and waits for all answers. The first error is the cause of those
+    /// after it.
+    pub(super) fn together<'c, T>(
+        &'c mut self,
+        ask: impl FnOnce(&'c AsyncPgConnection) -> Vec<LocalBoxFuture<'c, QueryResult<T>>>,
+    ) -> QueryResult<Vec<T>> {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(join_all(ask(&self.conn))).into_iter().collect(),
+            None => Err(diesel::result::Error::BrokenTransactionManager),
+        }
+    }
+
+    /// Sends what is asked, each after the answer of the one before.
+    pub(super) fn one_by_one<'c, T>(
+        &'c mut self,
+        ask: impl FnOnce(&'c AsyncPgConnection) -> Vec<LocalBoxFuture<'c, QueryResult<T>>>,
+    ) -> QueryResult<Vec<T>> {
+        let Some(runtime) = &self.runtime else {
+            return Err(diesel::result::Error::BrokenTransactionManager);
+        };
+        ask(&self.conn).into_iter().map(|asked| runtime.block_on(asked)).collect()
     }
 
     /// Runs statements without binds and without rows.

@@ -1,12 +1,13 @@
 //! The writer on PostgreSQL: one transaction a batch on the node's one connection, and what becomes of it when
 //! something fails.
 
-use diesel::OptionalExtension;
-use diesel::sql_types::BigInt;
 use domain::Timestamp;
 
 use super::connection::PgConn;
 use super::node::Incarnation;
+use super::remedy;
+use super::session::PgSession;
+use super::turn::{BumpLog, Turn};
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::error::OpenError;
@@ -15,9 +16,8 @@ use crate::port::{BatchError, BatchWriter, Committed};
 use crate::sql::apply::{self, Mode};
 use crate::sql::batch::{Batch, Told};
 use crate::sql::conn::Conn;
-use crate::sql::failure::{Failure, Remedy};
+use crate::sql::failure::Remedy;
 use crate::sql::lanes::Lanes;
-use crate::sql::statement::statement;
 
 /// How often a batch is tried while others are in its way; each try waits for the lock timeout at most.
 const TRIES: u32 = 5;
@@ -33,15 +33,6 @@ pub(crate) struct PgWriter {
     metrics: Metrics,
 }
 
-/// How a transaction learns where the log stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    /// By reading it; when another node writes meanwhile, this transaction fails at its end and is tried again.
-    Hoped,
-    /// By locking it, so that nobody writes meanwhile.
-    Held,
-}
-
 impl PgWriter {
     /// Opens the connection and loads where the lanes stand.
     pub(crate) fn open(
@@ -52,7 +43,9 @@ impl PgWriter {
         metrics: Metrics,
     ) -> Result<Self, OpenError> {
         let conn = PgConn::writer(url).map_err(|error| OpenError::Database(error.to_string()))?;
-        let mut conn = Conn::from(conn);
+        let mut session = PgSession::writer(conn);
+        session.warm_up().map_err(|error| OpenError::Database(error.to_string()))?;
+        let mut conn = Conn::Postgres(Box::new(session));
         let lanes = Lanes::load(&mut conn).map_err(|error| OpenError::Database(error.to_string()))?;
         let lanes_max = usize::try_from(lanes_max).unwrap_or(usize::MAX);
         Ok(Self { conn, node, lanes, lanes_max, last_at: Timestamp::ZERO, clock, metrics })
@@ -60,7 +53,7 @@ impl PgWriter {
 
     /// One transaction. What was interned in it is forgotten when it fails.
     fn transact(&mut self, batch: &[Command], mode: Mode, turn: Turn) -> Result<Committed, Remedy> {
-        let (now, last_seq) = self.begin(turn)?;
+        let (now, last_seq) = self.begin(batch, turn)?;
         let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, last_seq);
         let nothing = open.mark();
         let committed = apply::apply(&mut open, batch, mode).and_then(|outcomes| {
@@ -75,55 +68,57 @@ impl PgWriter {
             }
             Err(remedy) => {
                 open.go_back(nothing);
-                // Without a connection there is nothing to roll back.
-                let _ = self.conn.batch_execute("ROLLBACK");
+                self.roll_back();
                 Err(remedy)
             }
         }
     }
 
-    /// Begins a transaction: proves that this node is still who it says, and asks what time it is and where the log
-    /// stands. The node's row stays locked, so that nobody takes its number while this transaction may still commit.
-    fn begin(&mut self, turn: Turn) -> Result<(Timestamp, i64), Remedy> {
-        let conn = &mut self.conn;
-        let failed = |conn: &Conn, error: diesel::result::Error| conn.remedy(&Failure::from(error));
-        conn.batch_execute("BEGIN").map_err(|error| failed(conn, error))?;
-        let (number, incarnation) =
-            (i16::try_from(self.node.number).unwrap_or(i16::MAX), self.node.incarnation);
-        let standing = match turn {
-            Turn::Hoped => conn.get_result::<(i64, i64), _>(TakeTurn { number, incarnation }),
-            Turn::Held => conn.get_result::<(i64, i64), _>(HoldTurn { number, incarnation }),
-        };
-        match standing.optional() {
+    /// Begins a transaction: proves that this node is still who it says, asks what time it is and where the log stands,
+    /// and reads what the batch will ask for.
+    fn begin(&mut self, batch: &[Command], turn: Turn) -> Result<(Timestamp, i64), Remedy> {
+        let node = (i16::try_from(self.node.number).unwrap_or(i16::MAX), self.node.incarnation);
+        let why = match self.session()?.begin(turn, node, batch) {
             Ok(Some((now, last_seq))) => {
                 let now = self.clock.heard(Timestamp::from_micros(now)).max(self.last_at);
-                Ok((now, last_seq))
+                return Ok((now, last_seq));
             }
             Ok(None) => {
-                let _ = conn.batch_execute("ROLLBACK");
                 let number = self.node.number;
-                Err(Remedy::Reopen(format!(
-                    "another hive has taken node number {number}: end one of the two"
-                )))
+                Remedy::Reopen(format!("another hive has taken node number {number}: end one of the two"))
             }
-            Err(error) => {
-                let remedy = failed(conn, error);
-                let _ = conn.batch_execute("ROLLBACK");
-                Err(remedy)
-            }
+            Err(error) => remedy::of(&error),
+        };
+        self.roll_back();
+        Err(why)
+    }
+
+    fn roll_back(&mut self) {
+        if let Ok(session) = self.session() {
+            session.forget();
         }
+        // Without a connection there is nothing to roll back.
+        let _ = self.conn.batch_execute("ROLLBACK");
+    }
+
+    fn session(&mut self) -> Result<&mut PgSession, Remedy> {
+        session(&mut self.conn)
+    }
+}
+
+fn session(conn: &mut Conn) -> Result<&mut PgSession, Remedy> {
+    match conn {
+        Conn::Postgres(session) => Ok(session),
+        Conn::Sqlite(_) => Err(Remedy::Reopen("this is no connection to PostgreSQL".to_owned())),
     }
 }
 
 /// Writes what is not written yet, bumps the log and commits.
-fn commit(open: &mut Batch<'_>, last_seq: i64) -> Result<(), Remedy> {
-    open.flush().map_err(|failure| open.conn.remedy(&failure))?;
+fn commit(open: &mut Batch<'_>, expected: i64) -> Result<(), Remedy> {
     let seq = open.last_seq();
-    if seq != last_seq {
-        let bumped = open.conn.execute(BumpLog { expected: last_seq, seq });
-        bumped.map_err(|error| open.conn.remedy(&error.into()))?;
-    }
-    apply::execute(open, "COMMIT")
+    let bump = (seq != expected).then_some(BumpLog { expected, seq });
+    let (conn, events) = open.unwritten();
+    session(conn)?.commit(events, bump).map_err(|error| remedy::of(&error))
 }
 
 impl BatchWriter for PgWriter {
@@ -155,25 +150,4 @@ impl BatchWriter for PgWriter {
 
     /// The server keeps its own house.
     fn tidy(&mut self) {}
-}
-
-statement! {
-    /// What time it is and where the log stands, if this is still the node's incarnation.
-    TakeTurn { number: i16, incarnation: i64 } -> (BigInt, BigInt) =
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, l.seq FROM nodes n, log_head l \
-     WHERE n.number = "; number, " AND n.incarnation = "; incarnation, " FOR SHARE OF n"
-}
-
-statement! {
-    /// The same, holding the log.
-    HoldTurn { number: i16, incarnation: i64 } -> (BigInt, BigInt) =
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, l.seq FROM nodes n, log_head l \
-     WHERE n.number = "; number, " AND n.incarnation = "; incarnation, " FOR SHARE OF n FOR UPDATE OF l"
-}
-
-statement! {
-    /// The log goes on after `seq`. Where it no longer stands at `expected`, the number written is one that the table
-    /// refuses, and with it the transaction, whose COMMIT is already on its way.
-    BumpLog { expected: i64, seq: i64 } =
-    "UPDATE log_head SET seq = CASE WHEN seq = "; expected, " THEN "; seq, " ELSE -1 END WHERE id = 1"
 }

@@ -121,14 +121,21 @@ pub(crate) fn is_there(conn: &mut Conn, id: AgentId, tenant: TenantId) -> Result
 }
 
 /// What a claim asks of an agent that is there. The rest of its row, some of it long JSON, is not touched.
-struct Standing {
-    tenant: TenantId,
-    capabilities: String,
-    is_draining: bool,
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What it can do, as stored.
+    pub capabilities: String,
+    /// Whether it takes nothing new.
+    pub is_draining: bool,
 }
 
 impl Standing {
     fn load(conn: &mut Conn, id: AgentId) -> Result<Option<Self>, Failure> {
+        if let Some(session) = conn.gathering() {
+            return session.standing(id);
+        }
         let found = conn.get_result::<(i64, String, bool), _>(LoadStanding { id: id.raw() }).optional()?;
         Ok(found.map(|(tenant, capabilities, is_draining)| Self {
             tenant: TenantId(tenant),

@@ -51,6 +51,7 @@ fn apart(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcome, 
             Err(failure) => match open.conn.remedy(&failure) {
                 Remedy::RefuseCommand(why) => {
                     open.go_back(before);
+                    open.conn.forget();
                     execute(open, "ROLLBACK TO SAVEPOINT command; RELEASE SAVEPOINT command")?;
                     outcomes.push(Err(WriteError::Refused(why)));
                 }

@@ -71,6 +71,56 @@ pub(crate) fn cut_at(text: &str, bytes_max: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// A new row, until it is written.
+#[derive(Debug)]
+pub(crate) struct AttemptColumns {
+    pub task: i64,
+    pub attempt: i32,
+    pub agent: Option<i64>,
+    pub started_at: i64,
+    pub ended_at: i64,
+    pub outcome: i16,
+    pub report: Option<i16>,
+    pub error_kind: Option<String>,
+    pub error_message: Option<String>,
+    pub usage: Option<String>,
+    pub workspace: Option<String>,
+    pub result: Option<String>,
+}
+
+impl AttemptColumns {
+    fn of(
+        task: &TaskRow,
+        outcome: Outcome,
+        ending: &Ending<'_>,
+        ended_at: Timestamp,
+    ) -> Result<Self, Failure> {
+        let error = ending.error.as_ref();
+        Ok(Self {
+            task: task.id.raw(),
+            attempt: columns::count_column(task.attempt),
+            agent: task.agent.map(AgentId::raw),
+            started_at: task.started_at.unwrap_or(ended_at).as_micros(),
+            ended_at: ended_at.as_micros(),
+            outcome: outcome.code(),
+            report: ending.report,
+            error_kind: error.map(|error| error.kind.clone()),
+            error_message: error.map(|error| error.message.clone()),
+            usage: columns::usage_column(ending.usage.as_ref())?,
+            workspace: columns::workspace_column(ending.workspace)?,
+            result: ending.result.map(str::to_owned),
+        })
+    }
+
+    /// What a task shows of it.
+    pub(crate) fn shown(&self) -> Result<LastEnded, Failure> {
+        Ok(LastEnded {
+            error: error(self.error_kind.clone(), self.error_message.clone()),
+            usage: columns::usage(self.usage.as_deref())?,
+        })
+    }
+}
+
 /// Writes the row of the attempt that `task` was in; `task` still holds its number, its holder and its start.
 pub(crate) fn insert(
     conn: &mut Conn,
@@ -79,6 +129,10 @@ pub(crate) fn insert(
     ending: &Ending<'_>,
     ended_at: Timestamp,
 ) -> Result<(), Failure> {
+    if let Some(session) = conn.gathering() {
+        session.add_attempt(AttemptColumns::of(task, outcome, ending, ended_at)?);
+        return Ok(());
+    }
     let usage = columns::usage_column(ending.usage.as_ref())?;
     let workspace = columns::workspace_column(ending.workspace)?;
     conn.execute(InsertAttempt {
@@ -101,15 +155,26 @@ pub(crate) fn insert(
 /// What the holder of an ended attempt reported: `None` when there is no such row, `Some(None)` when it reported
 /// nothing.
 pub(crate) fn reported(conn: &mut Conn, task: TaskId, attempt: u32) -> Result<Option<Option<i16>>, Failure> {
+    if let Some(found) = gathered(conn, task, attempt) {
+        return Ok(Some(found.report));
+    }
     let statement = LoadReport { task: task.raw(), attempt: columns::count_column(attempt) };
-    Ok(conn.get_result::<(Option<i16>,), _>(statement).optional()?.map(|(report,)| report))
+    Ok(conn.peek::<(Option<i16>,), _>(statement).optional()?.map(|(report,)| report))
 }
 
 /// Who held an ended attempt; `None` also where there is no such row.
 pub(crate) fn holder(conn: &mut Conn, task: TaskId, attempt: u32) -> Result<Option<AgentId>, Failure> {
+    if let Some(found) = gathered(conn, task, attempt) {
+        return Ok(found.agent.map(AgentId::from_raw));
+    }
     let statement = LoadHolder { task: task.raw(), attempt: columns::count_column(attempt) };
-    let found = conn.get_result::<(Option<i64>,), _>(statement).optional()?;
+    let found = conn.peek::<(Option<i64>,), _>(statement).optional()?;
     Ok(found.and_then(|(agent,)| agent).map(AgentId::from_raw))
+}
+
+/// An attempt that ended in the open transaction and is not written yet.
+fn gathered(conn: &mut Conn, task: TaskId, attempt: u32) -> Option<&AttemptColumns> {
+    conn.gathering()?.attempt(task, columns::count_column(attempt))
 }
 
 /// The row as it is stored, without the result.
@@ -161,10 +226,11 @@ pub(crate) struct LastEnded {
 /// The last attempt of a task that has ended; empty when none has. Lists read it for each task, so that it leaves out
 /// what is long.
 pub(crate) fn last_ended(conn: &mut Conn, task: TaskId) -> Result<LastEnded, Failure> {
+    if let Some(found) = conn.gathering().and_then(|session| session.last_attempt(task)) {
+        return found.shown();
+    }
     let found = conn
-        .get_result::<(Option<String>, Option<String>, Option<String>), _>(LoadLastAttempt {
-            task: task.raw(),
-        })
+        .peek::<(Option<String>, Option<String>, Option<String>), _>(LoadLastAttempt { task: task.raw() })
         .optional()?;
     let Some((kind, message, usage)) = found else { return Ok(LastEnded::default()) };
     Ok(LastEnded { error: error(kind, message), usage: columns::usage(usage.as_deref())? })

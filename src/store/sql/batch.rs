@@ -183,6 +183,11 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// The connection, and the events that are not written yet.
+    pub(crate) fn unwritten(&mut self) -> (&mut Conn, &[LinkedEvent]) {
+        (self.conn, self.events.get(self.flushed..).unwrap_or_default())
+    }
+
     /// What there is to tell, once it is committed.
     pub(crate) fn told(self) -> Told {
         let events = self.events.into_iter().map(|linked| linked.event).collect();

@@ -7,7 +7,7 @@ pub(crate) mod claim_tasks;
 mod create_api_key;
 mod finish_attempt;
 pub(crate) mod grace_leases;
-mod keys;
+pub(crate) mod keys;
 mod patch_task;
 mod pause_queue;
 mod record_system_event;

@@ -57,6 +57,44 @@ impl Conn {
         }
     }
 
+    /// How many rows it wrote to a table of which no unit of work holds rows: output and lanes.
+    pub(crate) fn execute_aside<S>(&mut self, statement: S) -> QueryResult<usize>
+    where
+        S: ExecuteDsl<SqliteConnection> + RunQueryDsl<SqliteConnection> + AsyncExecuteDsl<AsyncPgConnection>,
+    {
+        match self {
+            Self::Sqlite(conn) => diesel::RunQueryDsl::execute(statement, &mut **conn),
+            Self::Postgres(session) => session.execute_aside(statement),
+        }
+    }
+
+    /// The first row of what no unit of work holds; `NotFound` when there is none.
+    pub(crate) fn peek<'q, U, S>(&mut self, statement: S) -> QueryResult<U>
+    where
+        U: Send,
+        S: LoadQuery<'q, SqliteConnection, U> + AsyncLoadQuery<'q, AsyncPgConnection, U> + 'q,
+    {
+        match self {
+            Self::Sqlite(conn) => diesel::RunQueryDsl::get_result(statement, &mut **conn),
+            Self::Postgres(session) => session.peek(statement),
+        }
+    }
+
+    /// The session of a writer that gathers rows in a unit of work; SQLite's writes each row at once.
+    pub(crate) fn gathering(&mut self) -> Option<&mut PgSession> {
+        match self {
+            Self::Postgres(session) if session.is_writer() => Some(session),
+            Self::Postgres(_) | Self::Sqlite(_) => None,
+        }
+    }
+
+    /// Forgets what was gathered since a savepoint that is taken back.
+    pub(crate) fn forget(&mut self) {
+        if let Some(session) = self.gathering() {
+            session.forget();
+        }
+    }
+
     /// Runs statements without binds and without rows.
     pub(crate) fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
         match self {

@@ -52,7 +52,7 @@ impl Lanes {
         let highest = self.by_id.keys().map(|id| id.0).max().unwrap_or(0);
         let lane = (LaneId(highest.saturating_add(1)), Arc::new(spec));
         let requires = lane.1.requires_key();
-        conn.execute(InsertLane {
+        conn.execute_aside(InsertLane {
             id: lane.0.0,
             tenant: lane.1.tenant.0,
             queue: lane.1.queue.as_str(),

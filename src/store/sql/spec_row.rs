@@ -52,6 +52,9 @@ pub(crate) struct Spec {
 impl Spec {
     /// The spec of a task that has one.
     pub(crate) fn load(conn: &mut Conn, task: TaskId) -> Result<Self, Failure> {
+        if let Some(session) = conn.gathering() {
+            return session.spec(task);
+        }
         conn.get_result::<RawSpec, _>(LoadSpec { task: task.raw() })?.try_into()
     }
 
@@ -71,6 +74,9 @@ impl Spec {
 
     /// Writes the row of a task that is being accepted.
     pub(crate) fn insert(conn: &mut Conn, task: &AcceptedTask, now: Timestamp) -> Result<(), Failure> {
+        if let Some(session) = conn.gathering() {
+            return session.add_spec(task, now);
+        }
         let asked = &task.asked;
         let labels = columns::labels_column(&asked.labels)?;
         let backoff = columns::backoff_column(&asked.backoff)?;

@@ -81,7 +81,8 @@ pub(crate) enum Expiry {
 }
 
 impl Expiry {
-    const fn code(self) -> i16 {
+    /// Its stored number.
+    pub(crate) const fn code(self) -> i16 {
         match self {
             Self::ScheduleToStart => 1,
             Self::ScheduleToClose => 2,
@@ -167,12 +168,19 @@ impl TaskRow {
 
     /// The row of a task, if there is one.
     pub(crate) fn load(conn: &mut Conn, id: TaskId) -> Result<Option<Self>, Failure> {
+        if let Some(session) = conn.gathering() {
+            return session.task(id);
+        }
         let raw = conn.get_result::<RawTask, _>(LoadTask { id: id.raw() }).optional()?;
         raw.map(Self::try_from).transpose()
     }
 
     /// Writes all that may change.
     pub(crate) fn store(&self, conn: &mut Conn) -> Result<(), Failure> {
+        if let Some(session) = conn.gathering() {
+            session.change_task(self.clone());
+            return Ok(());
+        }
         conn.execute(StoreTask {
             id: self.id.raw(),
             state: self.state.code(),
@@ -196,8 +204,22 @@ impl TaskRow {
         Ok(())
     }
 
+    /// Writes the lease, which is all that changed.
+    pub(crate) fn store_lease(&self, conn: &mut Conn, lease_expires_at: Timestamp) -> Result<(), Failure> {
+        if let Some(session) = conn.gathering() {
+            session.change_task(self.clone());
+            return Ok(());
+        }
+        let (id, lease_expires_at) = (self.id.raw(), lease_expires_at.as_micros());
+        conn.execute(StoreLease { id, lease_expires_at })?;
+        Ok(())
+    }
+
     /// Writes a new row; `false` when a task of this id is there already, which is left as it is.
     pub(crate) fn insert(&self, conn: &mut Conn) -> Result<bool, Failure> {
+        if let Some(session) = conn.gathering() {
+            return session.add_task(self.clone());
+        }
         let inserted = conn.execute(InsertTask {
             id: self.id.raw(),
             tenant_id: self.tenant.0,
@@ -274,6 +296,12 @@ statement! {
     ", agent_id = "; agent_id, ", lease_expires_at = "; lease_expires_at, ", lease_cap_at = "; lease_cap_at,
     ", lease_ttl_ms = "; lease_ttl_ms, ", cancel_requested_at = "; cancel_requested_at,
     ", expired_kind = "; expired_kind, ", last_event_seq = "; last_event_seq, " WHERE id = "; id
+}
+
+statement! {
+    /// Only the lease.
+    StoreLease { id: i64, lease_expires_at: i64 } =
+    "UPDATE tasks SET lease_expires_at = "; lease_expires_at, " WHERE id = "; id
 }
 
 statement! {

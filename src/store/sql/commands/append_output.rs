@@ -56,7 +56,7 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &AppendOutput) -> Result<App
 fn tail(batch: &mut Batch<'_>, command: &AppendOutput) -> Result<Tail, Failure> {
     let found = batch
         .conn
-        .get_result::<(i32, i64, bool), _>(LoadTail {
+        .peek::<(i32, i64, bool), _>(LoadTail {
             task: command.task.raw(),
             attempt: count_column(command.attempt),
         })
@@ -72,7 +72,7 @@ fn insert(
     (text, end_bytes, is_truncated): (&str, u64, bool),
 ) -> Result<(), Failure> {
     use task_output as o;
-    batch.conn.execute(diesel::insert_into(o::table).values((
+    batch.conn.execute_aside(diesel::insert_into(o::table).values((
         o::task_id.eq(command.task.raw()),
         o::attempt.eq(count_column(command.attempt)),
         o::chunk.eq(chunk),
@@ -86,9 +86,9 @@ fn insert(
 
 fn mark_truncated(batch: &mut Batch<'_>, command: &AppendOutput, chunk: i32) -> Result<(), Failure> {
     let key = (command.task.raw(), count_column(command.attempt), chunk);
-    batch
-        .conn
-        .execute(diesel::update(task_output::table.find(key)).set(task_output::is_truncated.eq(true)))?;
+    batch.conn.execute_aside(
+        diesel::update(task_output::table.find(key)).set(task_output::is_truncated.eq(true)),
+    )?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use diesel::sql_types::{Nullable, Text};
 
 use crate::command::ClaimTasks;
 use crate::outcome::ClaimedTask;
+use crate::postgres::rows::Head;
 use crate::sql::agent_row;
 use crate::sql::batch::Batch;
 use crate::sql::failure::Failure;
@@ -13,6 +14,7 @@ use crate::sql::moves::{self, Start};
 use crate::sql::spec_row::{RawSpec, Spec, SpecSql, spec_columns};
 use crate::sql::statement::statement;
 use crate::sql::task_row::{RawTask, TaskRow, TaskSql, task_columns};
+use domain::LaneId;
 
 /// Heads that are read at a time.
 const BLOCK: u32 = 64;
@@ -30,12 +32,10 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<C
     let (mut claimed, mut after, mut input_bytes, mut expired) = (Vec::new(), 0, 0, 0);
     while claimed.len() < most && input_bytes < INPUT_BYTES_MAX && expired < EXPIRED_MAX {
         let left = u32::try_from(most - claimed.len()).unwrap_or(u32::MAX);
-        let count = i64::from(left.min(BLOCK));
-        let heads = Heads { lane: command.lane.0, priority: i16::from(command.priority), after, count };
-        let rows: Vec<(RawTask, RawSpec, Option<String>)> = batch.conn.load(heads)?;
-        let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < count;
-        for (task, spec, input) in rows {
-            let (mut task, spec) = (TaskRow::try_from(task)?, Spec::try_from(spec)?);
+        let count = left.min(BLOCK);
+        let heads = heads(batch, (command.lane, command.priority), after, count)?;
+        let is_last = u32::try_from(heads.len()).unwrap_or(u32::MAX) < count;
+        for (mut task, spec, input) in heads {
             after = task.id.raw();
             if task.wait_deadline_at.is_some_and(|deadline| deadline <= batch.now) {
                 expired += 1;
@@ -49,8 +49,8 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<C
             };
             if moves::begin(batch, &mut task, &start)? {
                 task.store(batch.conn)?;
-                input_bytes += input.as_ref().map_or(0, String::len);
-                claimed.push(moves::claimed(&task, spec, &lane, input.map(Arc::from))?);
+                input_bytes += input.as_ref().map_or(0, |input| input.len());
+                claimed.push(moves::claimed(&task, spec, &lane, input)?);
             }
         }
         if is_last {
@@ -58,6 +58,24 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<C
         }
     }
     Ok(claimed)
+}
+
+/// At most `count` of the oldest queued tasks of one lane and priority above an id.
+fn heads(
+    batch: &mut Batch<'_>,
+    (lane, priority): (LaneId, u8),
+    after: i64,
+    count: u32,
+) -> Result<Vec<Head>, Failure> {
+    if let Some(session) = batch.conn.gathering() {
+        return session.heads((lane, priority), after, usize::try_from(count).unwrap_or(usize::MAX));
+    }
+    let heads = Heads { lane: lane.0, priority: i16::from(priority), after, count: i64::from(count) };
+    let rows: Vec<(RawTask, RawSpec, Option<String>)> = batch.conn.load(heads)?;
+    let head = |(task, spec, input): (_, _, Option<String>)| {
+        Ok((TaskRow::try_from(task)?, Spec::try_from(spec)?, input.map(Arc::from)))
+    };
+    rows.into_iter().map(head).collect()
 }
 
 statement! {

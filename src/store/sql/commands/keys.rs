@@ -11,14 +11,15 @@ use crate::sql::statement::statement;
 
 /// What a key guards.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Guarded {
+pub(crate) enum Guarded {
     Submit,
     Register,
     CreateApiKey,
 }
 
 impl Guarded {
-    const fn code(self) -> i16 {
+    /// Its stored number.
+    pub(crate) const fn code(self) -> i16 {
         match self {
             Self::Submit => 0,
             Self::Register => 1,
@@ -45,14 +46,13 @@ pub(super) fn look_up(
     guarded: Guarded,
     key: &IdempotencyKey,
 ) -> Result<Known, Failure> {
-    let found = batch
-        .conn
-        .get_result::<(i64, Vec<u8>, i64), _>(LoadKey {
-            tenant: tenant.0,
-            hash: &key.hash,
-            kind: guarded.code(),
-        })
-        .optional()?;
+    let found = match batch.conn.gathering() {
+        Some(session) => session.key(tenant, &key.hash, guarded.code())?,
+        None => {
+            let load = LoadKey { tenant: tenant.0, hash: &key.hash, kind: guarded.code() };
+            batch.conn.get_result::<(i64, Vec<u8>, i64), _>(load).optional()?
+        }
+    };
     Ok(match found {
         Some((subject, fingerprint, expires_at)) if expires_at > batch.now.as_micros() => {
             if fingerprint == key.fingerprint { Known::Same(subject) } else { Known::Other }
@@ -69,14 +69,13 @@ pub(super) fn store(
     key: &IdempotencyKey,
     subject: i64,
 ) -> Result<(), Failure> {
-    batch.conn.execute(StoreKey {
-        tenant: tenant.0,
-        hash: &key.hash,
-        kind: guarded.code(),
-        subject,
-        fingerprint: &key.fingerprint,
-        expires_at: batch.now.plus_ms(key.ttl_ms).as_micros(),
-    })?;
+    let (kind, expires_at) = (guarded.code(), batch.now.plus_ms(key.ttl_ms).as_micros());
+    if let Some(session) = batch.conn.gathering() {
+        session.put_key((tenant, &key.hash, kind), subject, &key.fingerprint, expires_at);
+        return Ok(());
+    }
+    let (hash, fingerprint) = (&key.hash[..], &key.fingerprint[..]);
+    batch.conn.execute(StoreKey { tenant: tenant.0, hash, kind, subject, fingerprint, expires_at })?;
     Ok(())
 }
 

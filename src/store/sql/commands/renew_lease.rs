@@ -7,11 +7,10 @@ use crate::command::RenewLease;
 use crate::outcome::Renewed;
 use crate::sql::batch::Batch;
 use crate::sql::failure::Failure;
-use crate::sql::statement::statement;
 use crate::sql::task_row::TaskRow;
 
 pub(super) fn apply(batch: &mut Batch<'_>, command: &RenewLease) -> Result<Renewed, Failure> {
-    let Some(task) = TaskRow::load(batch.conn, command.task)? else { return Ok(Renewed::NotFound) };
+    let Some(mut task) = TaskRow::load(batch.conn, command.task)? else { return Ok(Renewed::NotFound) };
     if !may_report(batch, &task, command.attempt, command.reporter)? {
         return Ok(Renewed::NotFound);
     }
@@ -22,15 +21,8 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &RenewLease) -> Result<Renew
     // The grace after a start may have given more, and that holds.
     let lease_expires_at = renewed.max(task.lease_expires_at).unwrap_or(batch.now);
     if Some(lease_expires_at) != task.lease_expires_at {
-        batch
-            .conn
-            .execute(StoreLease { id: task.id.raw(), lease_expires_at: lease_expires_at.as_micros() })?;
+        task.lease_expires_at = Some(lease_expires_at);
+        task.store_lease(batch.conn, lease_expires_at)?;
     }
     Ok(Renewed::Until { lease_expires_at, is_cancel_requested: task.cancel_requested_at.is_some() })
-}
-
-statement! {
-    /// Only the lease.
-    StoreLease { id: i64, lease_expires_at: i64 } =
-    "UPDATE tasks SET lease_expires_at = "; lease_expires_at, " WHERE id = "; id
 }

@@ -16,8 +16,14 @@ const NEVER: i64 = i64::MAX;
 
 /// The task that has a key now.
 pub(super) fn holder(batch: &mut Batch<'_>, tenant: TenantId, key: &str) -> Result<Option<TaskId>, Failure> {
-    let newest = batch.conn.get_result::<(i64, Option<i64>), _>(NewestOfKey { tenant: tenant.0, key });
-    let Some((task, expires_at)) = newest.optional()? else { return Ok(None) };
+    let newest = match batch.conn.gathering() {
+        Some(session) => session.newest_of_key(tenant, key)?,
+        None => {
+            let load = NewestOfKey { tenant: tenant.0, key };
+            batch.conn.get_result::<(i64, Option<i64>), _>(load).optional()?
+        }
+    };
+    let Some((task, expires_at)) = newest else { return Ok(None) };
     let task = TaskId::from_raw(task);
     let holds = match expires_at {
         Some(expires_at) => expires_at > batch.now.as_micros(),
@@ -39,6 +45,10 @@ pub(super) fn take(
         UniqueUntil::Forever => Some(NEVER),
         UniqueUntil::For(ms) => Some(batch.now.plus_ms(ms).as_micros()),
     };
+    if let Some(session) = batch.conn.gathering() {
+        session.take_key((tenant, key), task, since_seq, expires_at);
+        return Ok(());
+    }
     batch.conn.execute(StoreUnique { tenant: tenant.0, key, since_seq, task: task.raw(), expires_at })?;
     Ok(())
 }
