@@ -7,6 +7,7 @@ mod batches;
 mod canceling;
 mod claiming;
 mod crashing;
+mod differential;
 mod finishing;
 mod keys;
 mod leases;
@@ -18,7 +19,9 @@ mod opening;
 mod output;
 mod patching;
 mod plans;
+mod postgres_plans;
 mod postgres_rig;
+mod postgres_trouble;
 mod random;
 mod reading;
 mod reporting;
@@ -36,6 +39,8 @@ use crate::readers::Readers;
 
 /// A fresh store that tests may reopen and put obstacles into.
 pub(crate) trait Rig: Sized {
+    /// How many random histories are played: opening a store costs more on a server.
+    const HISTORIES: u32;
     /// What applies batches.
     type Writer: BatchWriter;
 

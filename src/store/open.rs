@@ -123,7 +123,11 @@ pub fn open(options: &OpenOptions) -> Result<Store, OpenError> {
 pub fn open_at(options: &OpenOptions, clock: Clock) -> Result<Store, OpenError> {
     let lock = folder::lock(&options.data_dir)?;
     match &options.database_url {
-        Some(url) => open_server(options, Arc::from(url.as_str()), clock, lock),
+        // On a thread of its own: connections to a server wait, and the caller may be a task that must not.
+        Some(url) => std::thread::scope(|scope| {
+            let opening = scope.spawn(|| open_server(options, Arc::from(url.as_str()), clock, lock));
+            opening.join().unwrap_or_else(|_| Err(OpenError::Database("opening it panicked".to_owned())))
+        }),
         None => open_file(options, clock, lock),
     }
 }
@@ -173,12 +177,11 @@ fn open_server(
 ) -> Result<Store, OpenError> {
     let failed = |error: Failure| OpenError::Database(error.to_string());
     let is_new = postgres::open::migrate(&url)?;
-    let node = NodeLock::take(&url, options.node)?;
     let mut conn = PgConn::writer(&url).map(Conn::from).map_err(|error| failed(error.into()))?;
     let server_time = postgres::open::time(&mut conn).map_err(failed)?;
     let clock = clock.or_following(server_time);
     let standing = standing(&mut conn, clock.now()).map_err(failed)?;
-    drop(conn);
+    let node = NodeLock::take(conn, options.node)?;
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = server_writer(options, &url, &node, &clock, &metrics);

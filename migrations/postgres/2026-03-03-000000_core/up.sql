@@ -77,11 +77,11 @@ CREATE TABLE tasks (
 
 -- All indexes but the list are partial: a task stands in one of them at a time, whatever the backlog.
 CREATE INDEX tasks_queued ON tasks (lane_id, priority DESC, id) WHERE state = 1;
-CREATE INDEX tasks_scheduled ON tasks (eligible_at) WHERE state = 0;
-CREATE INDEX tasks_leased ON tasks (lease_expires_at) WHERE state = 2;
-CREATE INDEX tasks_waiting ON tasks (wait_deadline_at)
+CREATE INDEX tasks_scheduled ON tasks (eligible_at, id) WHERE state = 0;
+CREATE INDEX tasks_leased ON tasks (lease_expires_at, id) WHERE state = 2;
+CREATE INDEX tasks_waiting ON tasks (wait_deadline_at, id)
     WHERE state IN (0, 1) AND wait_deadline_at IS NOT NULL;
-CREATE INDEX tasks_finished ON tasks (finished_at) WHERE state >= 3;
+CREATE INDEX tasks_finished ON tasks (finished_at, id) WHERE state >= 3;
 -- Lists by state and by queue; queued tasks are listed by their heads.
 CREATE INDEX tasks_listed ON tasks (lane_id, state, id) WHERE state <> 1;
 

@@ -59,7 +59,9 @@ impl Schema {
 
     /// Another connection, for obstacles.
     pub fn connection(&self) -> PgSession {
-        PgSession::new(PgConn::writer(&self.url).unwrap())
+        let mut conn = PgConn::writer(&self.url).unwrap();
+        conn.batch_execute("SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0").unwrap();
+        PgSession::new(conn)
     }
 
     /// Runs statements on a connection of their own.
@@ -95,11 +97,16 @@ impl PostgresRig {
         }
     }
 
-    /// A second writer for the same node and incarnation, as one that stood still and comes back.
-    pub fn another_writer(&self) -> PgWriter {
+    /// Closes everything but the folder and the schema.
+    pub fn close(self) -> (TempDir, Schema) {
+        (self.folder, self.schema)
+    }
+
+    /// A second writer of the present incarnation, over any way to the server.
+    pub fn another_writer(&self, url: &str) -> PgWriter {
         let node = self.parts().node.incarnation();
         let metrics = crate::metrics::Metrics::new().unwrap();
-        PgWriter::open(self.schema.url(), node, self.lanes_max, self.clock.clone(), metrics).unwrap()
+        PgWriter::open(url, node, self.lanes_max, self.clock.clone(), metrics).unwrap()
     }
 
     fn parts(&self) -> &Parts {
@@ -108,6 +115,7 @@ impl PostgresRig {
 }
 
 impl Rig for PostgresRig {
+    const HISTORIES: u32 = 16;
     type Writer = PgWriter;
 
     fn with_lanes(lanes_max: u32) -> Self {

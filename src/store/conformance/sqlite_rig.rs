@@ -65,6 +65,7 @@ impl SqliteRig {
 }
 
 impl Rig for SqliteRig {
+    const HISTORIES: u32 = 64;
     type Writer = SqliteWriter;
 
     fn with_lanes(lanes_max: u32) -> Self {

@@ -19,13 +19,13 @@ const UNCONFIRMED_MAX: Duration = Duration::from_secs(10);
 /// What the writer's connection is set to. A transaction that is left alone is ended by the server after 2 s, so that a
 /// node that stands still inside one holds nobody up for long; a commit is on disk whatever the server's default says.
 /// Every statement of it goes by an index, also while the tables are young and a plan over all rows would seem cheaper: such
-/// a plan would be kept long after they have grown.
+/// a plan would be kept long after they have grown. Nothing here runs long enough to be worth compiling.
 const WRITER: &str = "SET idle_in_transaction_session_timeout = '2s'; SET lock_timeout = '4s'; \
                       SET statement_timeout = '30s'; SET synchronous_commit = 'on'; \
                       SET default_transaction_isolation = 'read committed'; \
-                      SET enable_seqscan = off; SET plan_cache_mode = 'force_generic_plan'";
+                      SET enable_seqscan = off; SET plan_cache_mode = 'force_generic_plan'; SET jit = off";
 /// What a reader's connection is set to: it cannot write, and each answer is of one moment.
-const READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; \
+const READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; SET jit = off; \
                       SET idle_in_transaction_session_timeout = '10s'; \
                       SET default_transaction_isolation = 'repeatable read'";
 /// The messages of the server in English, by which some errors are told apart; not every role may ask for it.
@@ -134,6 +134,14 @@ pub(super) async fn connect(url: &str, name: &str) -> ConnectionResult<AsyncPgCo
     let (client, driver) =
         config.connect(NoTls).await.map_err(|error| ConnectionError::BadConnection(explained(&error)))?;
     AsyncPgConnection::try_from_client_and_connection(client, driver).await
+}
+
+/// What an error to connect says, with its cause.
+pub(crate) fn said(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::CouldntSetupConfiguration(error) => error.to_string(),
+        other => other.to_string(),
+    }
 }
 
 /// What the client library says, with its cause, which its own text leaves out.

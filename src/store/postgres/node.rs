@@ -1,10 +1,11 @@
 //! Which hive may write under a node's number: one incarnation at a time.
 
+use diesel::result::DatabaseErrorKind;
 use diesel::sql_types::BigInt;
 
-use super::connection::PgConn;
 use super::session::PgSession;
 use crate::error::OpenError;
+use crate::sql::conn::Conn;
 use crate::sql::statement::statement;
 
 /// Which node writes, and which start of it.
@@ -20,7 +21,7 @@ pub(crate) struct Incarnation {
 /// when the connection ends, however it ends. Should the lock be lost, the incarnation keeps the loser from writing.
 pub struct NodeLock {
     incarnation: Incarnation,
-    _session: PgSession,
+    _session: Box<PgSession>,
 }
 
 impl std::fmt::Debug for NodeLock {
@@ -30,16 +31,20 @@ impl std::fmt::Debug for NodeLock {
 }
 
 impl NodeLock {
-    /// Takes a number, with a new incarnation; refused while another hive holds it.
-    pub(crate) fn take(url: &str, number: u16) -> Result<Self, OpenError> {
+    /// Takes a number, with a new incarnation, on a connection that it keeps; refused while another hive holds it.
+    pub(crate) fn take(conn: Conn, number: u16) -> Result<Self, OpenError> {
         let failed = |error: diesel::result::Error| OpenError::Database(error.to_string());
-        let conn = PgConn::writer(url).map_err(|error| OpenError::Database(error.to_string()))?;
-        let mut session = PgSession::new(conn);
+        let Conn::Postgres(mut session) = conn else {
+            return Err(OpenError::Database("this is no connection to PostgreSQL".to_owned()));
+        };
         let node = i16::try_from(number).unwrap_or(i16::MAX);
-        let (is_held,) =
-            session.get_result::<(bool,), _>(HoldNumber { number: i32::from(node) }).map_err(failed)?;
-        if !is_held {
-            return Err(OpenError::NodeInUse(number));
+        // It waits as long as for any lock: a hive that has just ended, however it ended, is still there for a moment.
+        match session.get_result::<(bool,), _>(HoldNumber { number: i32::from(node) }) {
+            Ok(_) => {}
+            Err(diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, _)) => {
+                return Err(OpenError::NodeInUse(number));
+            }
+            Err(error) => return Err(failed(error)),
         }
         let (incarnation,) =
             session.get_result::<(i64,), _>(BeginIncarnation { number: node }).map_err(failed)?;
@@ -53,9 +58,9 @@ impl NodeLock {
 }
 
 statement! {
-    /// Whether the number is ours now. The first half of the lock's key names the schema that this hive lives in.
+    /// Waits until the number is ours. The first half of the lock's key names the schema that this hive lives in.
     HoldNumber { number: i32 } -> (diesel::sql_types::Bool,) =
-    "SELECT pg_try_advisory_lock(hashtext('hive node ' || current_schema()), "; number, ")"
+    "SELECT pg_advisory_lock(hashtext('hive node ' || current_schema()), "; number, ") IS NULL"
 }
 
 statement! {

@@ -19,16 +19,8 @@ pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migra
 /// Held while migrations run: hives that start together run them one after the other.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_lock(hashtext('hive migrations ' || current_schema()))";
 
-/// Runs what is pending; says whether the database was empty. On a thread of its own, since it may not wait where a
-/// runtime's tasks run.
+/// Runs what is pending; says whether the database was empty.
 pub(crate) fn migrate(url: &str) -> Result<bool, OpenError> {
-    let url = url.to_owned();
-    let ran = std::thread::Builder::new().name("hive-migrate".to_owned()).spawn(move || run(&url));
-    let ran = ran.map_err(|error| OpenError::Migration(error.to_string()))?;
-    ran.join().unwrap_or_else(|_| Err(OpenError::Migration("the migration panicked".to_owned())))
-}
-
-fn run(url: &str) -> Result<bool, OpenError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| OpenError::Database(error.to_string()))?;
     let conn = runtime.block_on(connection::connect(url, "hive migrations"));

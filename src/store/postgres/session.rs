@@ -245,3 +245,25 @@ fn unless_refused(error: diesel::result::Error) -> QueryResult<Vec<usize>> {
         other => Err(other),
     }
 }
+
+/// Statements of a batch, for tests that look at their plans.
+#[cfg(test)]
+pub(crate) mod plans {
+    use super::super::loads::{LockHeads, LockTasks};
+    use super::super::stores::UpdateTasks;
+
+    /// Heads of two runs.
+    pub(crate) fn heads() -> LockHeads {
+        LockHeads::of([(1, 5, 0, 9), (2, 5, 0, 9)].into_iter())
+    }
+
+    /// Two tasks.
+    pub(crate) fn tasks() -> LockTasks {
+        LockTasks { id: vec![1, 2] }
+    }
+
+    /// No tasks that changed.
+    pub(crate) fn changes() -> UpdateTasks {
+        UpdateTasks::default()
+    }
+}

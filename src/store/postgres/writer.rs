@@ -106,6 +106,27 @@ impl PgWriter {
     }
 }
 
+/// Levers for tests.
+#[cfg(test)]
+impl PgWriter {
+    /// Sets its connection to something.
+    pub(crate) fn execute(&mut self, sql: &str) {
+        self.conn.batch_execute(sql).expect("the connection works");
+    }
+
+    /// Which of the server's processes serves it.
+    pub(crate) fn server_process(&mut self) -> i32 {
+        let pid = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT pg_backend_pid()");
+        let Conn::Postgres(session) = &mut self.conn else { panic!("this is PostgreSQL's writer") };
+        session.peek(pid).expect("the connection works")
+    }
+
+    /// Begins a batch that holds the log, and does not go on.
+    pub(crate) fn stand_still(&mut self, batch: &[Command]) {
+        assert!(self.begin(batch, Turn::Held).is_ok());
+    }
+}
+
 fn session(conn: &mut Conn) -> Result<&mut PgSession, Remedy> {
     match conn {
         Conn::Postgres(session) => Ok(session),

@@ -184,5 +184,5 @@ statement! {
     /// Every working attempt.
     Leases {} -> (BigInt, Integer, BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>) =
     "SELECT id, attempt, agent_id, started_at, lease_expires_at, lease_ttl_ms, cancel_requested_at FROM tasks",
-    (" INDEXED BY tasks_leased", ""), " WHERE state = 2 ORDER BY lease_expires_at"
+    (" INDEXED BY tasks_leased", ""), " WHERE state = 2 ORDER BY lease_expires_at, id"
 }

@@ -39,5 +39,5 @@ statement! {
     Orphaned { limit: i64 } -> (TaskSql, Text) =
     concat!("SELECT ", task_columns!(), ", s.correlation_id FROM tasks t"), (" INDEXED BY tasks_leased CROSS", ""),
     " JOIN agents a ON a.id = t.agent_id", (" CROSS", ""), " JOIN task_specs s ON s.task_id = t.id \
-         WHERE t.state = 2 AND a.link = 'process' ORDER BY t.lease_expires_at LIMIT "; limit, ("", " FOR UPDATE OF t SKIP LOCKED")
+         WHERE t.state = 2 AND a.link = 'process' ORDER BY t.lease_expires_at, t.id LIMIT "; limit, ("", " FOR UPDATE OF t SKIP LOCKED")
 }

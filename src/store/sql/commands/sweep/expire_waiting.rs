@@ -40,5 +40,5 @@ statement! {
     concat!("SELECT ", task_columns!(), ", s.correlation_id FROM tasks t"), (" INDEXED BY tasks_waiting CROSS", ""),
     " JOIN task_specs s ON s.task_id = t.id WHERE t.state IN (0, 1) \
          AND t.wait_deadline_at IS NOT NULL AND t.wait_deadline_at <= "; now,
-    " ORDER BY t.wait_deadline_at LIMIT "; limit, ("", " FOR UPDATE OF t SKIP LOCKED")
+    " ORDER BY t.wait_deadline_at, t.id LIMIT "; limit, ("", " FOR UPDATE OF t SKIP LOCKED")
 }

@@ -91,5 +91,5 @@ statement! {
     Lost { now: i64, limit: i64 } -> (TaskSql, SpecSql) =
     concat!("SELECT ", task_columns!(), ", ", spec_columns!(), " FROM tasks t"), (" INDEXED BY tasks_leased CROSS", ""),
     " JOIN task_specs s ON s.task_id = t.id WHERE t.state = 2 AND t.lease_expires_at <= "; now,
-    " ORDER BY t.lease_expires_at LIMIT "; limit, ("", " FOR UPDATE OF t SKIP LOCKED")
+    " ORDER BY t.lease_expires_at, t.id LIMIT "; limit, ("", " FOR UPDATE OF t SKIP LOCKED")
 }

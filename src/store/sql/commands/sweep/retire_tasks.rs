@@ -92,7 +92,7 @@ statement! {
     Finished { before: i64, limit: i64 } -> (BigInt, BigInt, SmallInt) =
     "SELECT id, tenant_id, state FROM tasks", (" INDEXED BY tasks_finished", ""),
     " WHERE state >= 3 AND finished_at < "; before,
-    " ORDER BY finished_at LIMIT "; limit, ("", " FOR UPDATE SKIP LOCKED")
+    " ORDER BY finished_at, id LIMIT "; limit, ("", " FOR UPDATE SKIP LOCKED")
 }
 
 statement! {

@@ -37,5 +37,5 @@ statement! {
     Due { now: i64, limit: i64 } -> (TaskSql, Text) =
     concat!("SELECT ", task_columns!(), ", s.correlation_id FROM tasks t"), (" INDEXED BY tasks_scheduled CROSS", ""),
     " JOIN task_specs s ON s.task_id = t.id WHERE t.state = 0 AND t.eligible_at <= "; now,
-    " ORDER BY t.eligible_at LIMIT "; limit, ("", " FOR UPDATE OF t SKIP LOCKED")
+    " ORDER BY t.eligible_at, t.id LIMIT "; limit, ("", " FOR UPDATE OF t SKIP LOCKED")
 }
