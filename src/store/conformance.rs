@@ -34,6 +34,7 @@ mod waiting;
 mod world;
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::port::BatchWriter;
 use crate::readers::Readers;
 
@@ -50,6 +51,8 @@ pub(crate) trait Rig: Sized {
     fn writer(&mut self) -> &mut Self::Writer;
     /// Its readers.
     fn readers(&self) -> &Readers;
+    /// What it counts.
+    fn metrics(&self) -> &Metrics;
     /// Its clock.
     fn clock(&self) -> &Clock;
     /// The highest id ever stored, as a start is told.

@@ -10,6 +10,7 @@ use super::Rig;
 use super::sqlite_rig::CountOrphans;
 use super::world::BEGIN;
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::open::{FolderLock, NodeLock, OpenOptions, open_at};
 use crate::postgres::connection::PgConn;
 use crate::postgres::session::PgSession;
@@ -82,6 +83,7 @@ pub(crate) struct PostgresRig {
 struct Parts {
     writer: PgWriter,
     readers: Readers,
+    metrics: Metrics,
     highest_id: i64,
     node: NodeLock,
     _lock: FolderLock,
@@ -134,6 +136,10 @@ impl Rig for PostgresRig {
         &self.parts().readers
     }
 
+    fn metrics(&self) -> &Metrics {
+        &self.parts().metrics
+    }
+
     fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -162,6 +168,7 @@ impl Rig for PostgresRig {
             highest_id: store.highest_id,
             writer,
             readers: store.readers,
+            metrics: store.metrics,
             node,
             _lock: store.lock,
         });

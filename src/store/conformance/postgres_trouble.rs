@@ -53,7 +53,11 @@ fn applied_while(
 ) -> Result<Committed, BatchError> {
     let mut writer = world.rig.another_writer(world.rig.schema.url());
     std::thread::scope(|scope| {
-        let applied = scope.spawn(move || writer.apply(batch));
+        let applied = scope.spawn(move || {
+            let applied = writer.apply(batch);
+            assert_eq!(writer.replays(), 0, "nobody's command is to blame");
+            applied
+        });
         meanwhile(world);
         applied.join().unwrap()
     })
@@ -139,6 +143,22 @@ fn a_connection_that_is_cut_between_batches_is_noticed_and_a_new_one_works() {
     assert_eq!(kinds(&world).len(), 1);
     world.rig.reopen();
     assert!(world.batch(&[command]).outcomes[0].is_ok());
+}
+
+#[test]
+fn readers_whose_connections_were_cut_answer_on_new_ones() {
+    let mut world = Pg::new();
+    let id = world.submit("t").id;
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("reader of {}", world.rig.schema.name());
+    let url = format!("{}&application_name={}", world.rig.schema.url(), name.replace(' ', "%20"));
+    let options = OpenOptions { database_url: Some(url), node: 1, ..OpenOptions::new(folder.path()) };
+    let readers = open(&options).unwrap().readers;
+    assert!(world.runtime().block_on(readers.task(ME, id)).unwrap().is_some());
+    let cut =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}'");
+    world.rig.schema.execute(&cut);
+    assert!(world.runtime().block_on(readers.task(ME, id)).unwrap().is_some());
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(crate) struct SqliteRig {
 struct Parts {
     writer: SqliteWriter,
     readers: Readers,
+    metrics: Metrics,
     highest_id: i64,
     _lock: FolderLock,
 }
@@ -83,6 +84,10 @@ impl Rig for SqliteRig {
         &self.parts().readers
     }
 
+    fn metrics(&self) -> &Metrics {
+        &self.parts().metrics
+    }
+
     fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -107,8 +112,13 @@ impl Rig for SqliteRig {
             SqliteWriter::open(&self.database(), self.lanes_max, self.clock.clone(), store.metrics.clone())
                 .unwrap();
         // Ids count as of the last opening; a test that looks at them opens again.
-        self.parts =
-            Some(Parts { highest_id: store.highest_id, writer, readers: store.readers, _lock: store.lock });
+        self.parts = Some(Parts {
+            highest_id: store.highest_id,
+            writer,
+            readers: store.readers,
+            metrics: store.metrics,
+            _lock: store.lock,
+        });
     }
 
     fn refuse_title(&mut self, title: &str) {

@@ -18,16 +18,18 @@ const UNCONFIRMED_MAX: Duration = Duration::from_secs(10);
 
 /// What the writer's connection is set to. A transaction that is left alone is ended by the server after 2 s, so that a
 /// node that stands still inside one holds nobody up for long; a commit is on disk whatever the server's default says.
-/// Every statement of it goes by an index, also while the tables are young and a plan over all rows would seem cheaper: such
-/// a plan would be kept long after they have grown. Nothing here runs long enough to be worth compiling.
 const WRITER: &str = "SET idle_in_transaction_session_timeout = '2s'; SET lock_timeout = '4s'; \
                       SET statement_timeout = '30s'; SET synchronous_commit = 'on'; \
-                      SET default_transaction_isolation = 'read committed'; \
-                      SET enable_seqscan = off; SET plan_cache_mode = 'force_generic_plan'; SET jit = off";
+                      SET default_transaction_isolation = 'read committed'";
 /// What a reader's connection is set to: it cannot write, and each answer is of one moment.
-const READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; SET jit = off; \
+const READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; \
                       SET idle_in_transaction_session_timeout = '10s'; \
                       SET default_transaction_isolation = 'repeatable read'";
+/// How statements are planned: along an index, in its order, also while the tables are young and a plan over all rows, or one
+/// that sorts, would seem cheaper: such a plan would be kept long after they have grown. Planned once, since no value
+/// makes another plan better; and nothing here runs long enough to be worth compiling.
+const PLANS: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off; \
+                     SET plan_cache_mode = 'force_generic_plan'";
 /// The messages of the server in English, by which some errors are told apart; not every role may ask for it.
 const ENGLISH: &str = "SELECT set_config('lc_messages', 'C', false)";
 
@@ -63,7 +65,8 @@ impl PgConn {
     }
 
     fn set_to(&mut self, settings: &str) -> ConnectionResult<()> {
-        self.batch_execute(settings).map_err(ConnectionError::CouldntSetupConfiguration)
+        self.batch_execute(&format!("{settings}; {PLANS}"))
+            .map_err(ConnectionError::CouldntSetupConfiguration)
     }
 
     /// Waits for what is asked of the connection.

@@ -114,6 +114,11 @@ impl PgWriter {
         self.conn.batch_execute(sql).expect("the connection works");
     }
 
+    /// How many batches it has applied command by command.
+    pub(crate) fn replays(&self) -> u64 {
+        self.metrics.writer_replays.get()
+    }
+
     /// Which of the server's processes serves it.
     pub(crate) fn server_process(&mut self) -> i32 {
         let pid = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT pg_backend_pid()");
