@@ -22,6 +22,7 @@ mod drills;
 mod durability;
 mod examples;
 mod pages;
+mod postgres;
 mod process_agents;
 mod process_crashes;
 mod process_guard;

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::Limits;
+use domain::{Limits, Secret};
 use reader::Reader;
 pub use reader::Shown;
 pub use source::{ENV_PREFIX, Entry, Problem, Raw, Source};
@@ -65,7 +65,7 @@ pub struct StoreSettings {
     /// The data folder, as it was given.
     pub data_dir: PathBuf,
     /// URL of a PostgreSQL database in place of the file in the folder.
-    pub database_url: Option<String>,
+    pub database_url: Option<Secret>,
     /// Most commands that wait for the writer.
     pub writer_queue: usize,
     /// How many readers there are.
@@ -259,9 +259,9 @@ fn folder(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
 }
 
-fn database_url(text: &str) -> Option<Option<String>> {
+fn database_url(text: &str) -> Option<Option<Secret>> {
     let is_url = ["postgresql://", "postgres://"].iter().any(|scheme| text.starts_with(scheme));
-    (is_url || text.is_empty()).then(|| is_url.then(|| text.to_owned()))
+    (is_url || text.is_empty()).then(|| is_url.then(|| Secret::new(text)))
 }
 
 /// A URL without the password in it; of what is no URL, nothing.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use diesel::sql_types::{BigInt, Text};
-use domain::Timestamp;
+use domain::{Secret, Timestamp};
 
 use crate::checkpointer::CheckpointLoop;
 use crate::clock::Clock;
@@ -37,7 +37,7 @@ pub struct OpenOptions {
     /// The folder that holds the database and its lock; made when it is missing.
     pub data_dir: PathBuf,
     /// URL of a PostgreSQL database that holds everything instead of a file in the folder.
-    pub database_url: Option<String>,
+    pub database_url: Option<Secret>,
     /// This node's number, 0 to 1,023.
     pub node: u16,
     /// Most lanes (distinct queue, requirements and pinned agent).
@@ -63,8 +63,7 @@ impl OpenOptions {
     }
 }
 
-/// Which database, for those who open connections to it.
-#[derive(Debug, Clone)]
+/// Which database, for those who open connections to it. Without `Debug`: a password may stand in the URL.
 pub(crate) enum Database {
     /// A file.
     Sqlite(PathBuf),
@@ -125,7 +124,7 @@ pub fn open_at(options: &OpenOptions, clock: Clock) -> Result<Store, OpenError> 
     match &options.database_url {
         // On a thread of its own: connections to a server wait, and the caller may be a task that must not.
         Some(url) => std::thread::scope(|scope| {
-            let opening = scope.spawn(|| open_server(options, Arc::from(url.as_str()), clock, lock));
+            let opening = scope.spawn(|| open_server(options, Arc::from(url.reveal()), clock, lock));
             opening.join().unwrap_or_else(|_| Err(OpenError::Database("opening it panicked".to_owned())))
         }),
         None => open_file(options, clock, lock),

@@ -4,7 +4,7 @@
 //! ```text
 //!   begin: BEGIN, proof of the node, time, end of the log, every row that the batch will ask for   one round trip
 //!   apply: commands read and write rows in the unit of work                                        in memory
-//!   commit: new and changed rows, events, bump of the log, COMMIT                                  one round trip
+//!   commit: new and changed rows, bump of the log, events, COMMIT                                  one round trip
 //! ```
 //!
 //! Reading order: `connection`, `node` (which hive may write), `writer` (transactions and their errors), `remedy` (what

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use domain::Secret;
 use tempfile::TempDir;
 
 use super::Rig;
@@ -94,7 +95,7 @@ impl PostgresRig {
     pub fn options(&self) -> OpenOptions {
         OpenOptions {
             lanes_max: self.lanes_max,
-            database_url: Some(self.schema.url().to_owned()),
+            database_url: Some(Secret::new(self.schema.url())),
             ..OpenOptions::new(self.folder.path())
         }
     }

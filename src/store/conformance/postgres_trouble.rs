@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use diesel::sql_types::BigInt;
-use domain::{EventKind, TaskState};
+use domain::{EventKind, Secret, TaskState};
 
 use super::Rig;
 use super::postgres_rig::PostgresRig;
@@ -152,7 +152,8 @@ fn readers_whose_connections_were_cut_answer_on_new_ones() {
     let folder = tempfile::tempdir().unwrap();
     let name = format!("reader of {}", world.rig.schema.name());
     let url = format!("{}&application_name={}", world.rig.schema.url(), name.replace(' ', "%20"));
-    let options = OpenOptions { database_url: Some(url), node: 1, ..OpenOptions::new(folder.path()) };
+    let options =
+        OpenOptions { database_url: Some(Secret::new(url)), node: 1, ..OpenOptions::new(folder.path()) };
     let readers = open(&options).unwrap().readers;
     assert!(world.runtime().block_on(readers.task(ME, id)).unwrap().is_some());
     let cut =
@@ -211,7 +212,7 @@ fn cut_after_commit(world: &Pg, folder: &Path) -> (String, PathBuf) {
     let listener = UnixListener::bind(folder.join(".s.PGSQL.5432")).unwrap();
     let cut = folder.join("cut");
     let flag = cut.clone();
-    std::thread::spawn(move || {
+    let accepting = std::thread::Builder::new().spawn(move || {
         for client in listener.incoming() {
             let Ok(client) = client else { return };
             let Ok(server) = UnixStream::connect(&server) else { return };
@@ -223,11 +224,12 @@ fn cut_after_commit(world: &Pg, folder: &Path) -> (String, PathBuf) {
             });
         }
     });
+    drop(accepting.unwrap());
     (format!("postgresql://hive@{}/{rest}", folder.to_string_lossy().replace('/', "%2F")), cut)
 }
 
 fn forward(mut from: UnixStream, mut to: UnixStream, is_cut: impl Fn(&[u8]) -> bool + Send + 'static) {
-    std::thread::spawn(move || {
+    let forwarding = std::thread::Builder::new().spawn(move || {
         let mut bytes = vec![0; 1 << 16];
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             if is_cut(&bytes[..count]) || to.write_all(&bytes[..count]).is_err() {
@@ -237,6 +239,7 @@ fn forward(mut from: UnixStream, mut to: UnixStream, is_cut: impl Fn(&[u8]) -> b
         let _ = from.shutdown(std::net::Shutdown::Both);
         let _ = to.shutdown(std::net::Shutdown::Both);
     });
+    drop(forwarding.unwrap());
 }
 
 #[test]
@@ -303,7 +306,7 @@ fn a_server_that_is_not_there_or_a_url_that_is_none_is_said_so() {
         ("postgresql://hive@127.0.0.1:1/postgres?connect_timeout=3", "refused"),
         ("no url at all", "invalid"),
     ] {
-        let options = OpenOptions { database_url: Some(url.to_owned()), ..OpenOptions::new(folder.path()) };
+        let options = OpenOptions { database_url: Some(Secret::new(url)), ..OpenOptions::new(folder.path()) };
         let Err(error) = open(&options) else { panic!("{url}") };
         assert!(error.to_string().contains(word), "{error}");
     }
@@ -317,7 +320,7 @@ fn a_database_of_a_newer_hive_is_refused_and_left_alone() {
     let options = OpenOptions { data_dir: folder.path().to_owned(), ..world.rig.options() };
     drop(world.rig.close());
     let schema = super::postgres_rig::Schema::new();
-    let options = OpenOptions { database_url: Some(schema.url().to_owned()), ..options };
+    let options = OpenOptions { database_url: Some(Secret::new(schema.url())), ..options };
     drop(open(&options).unwrap());
     schema.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')");
     let Err(OpenError::Newer { found, .. }) = open(&options) else { panic!("it was opened") };

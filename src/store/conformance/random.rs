@@ -152,69 +152,19 @@ pub(super) fn command<R: Rig>(
     lane: domain::LaneId,
     step: &Step,
 ) -> Option<Command> {
-    let task = |index: &usize| tasks[index % tasks.len()];
     let correlation_id: std::sync::Arc<str> = "r".into();
     Some(match step {
-        Step::Submit { priority, delay_ms, eager, timeouts, key, unique } => {
-            let mut submit = world.submit_command("t", |task| {
-                task.priority = *priority;
-                task.start = Start::After(*delay_ms);
-                task.attempts_max = 2;
-                task.timeouts = timeouts_of(*timeouts);
-            });
-            submit.task.asked.unique = unique.map(unique_of);
-            submit.eager = eager.map(|index| agents[index]);
-            submit.key =
-                key.map(|key| IdempotencyKey { hash: [key; 32], fingerprint: [0; 32], ttl_ms: 3_000 });
-            tasks.push(submit.task.id);
-            SubmitTask::into(submit)
-        }
-        Step::SubmitMany { count } => {
-            let submits = (0..*count).map(|n| {
-                let unique = (n % 2 == 0).then_some((0, usize::from(n % 3)));
-                world.submit_command("one of many", |task| task.unique = unique.map(unique_of))
-            });
-            let submits: Vec<_> = submits.collect();
-            tasks.extend(submits.iter().map(|submit| submit.task.id));
-            SubmitMany { tasks: submits }.into()
-        }
+        Step::Submit { .. } | Step::SubmitMany { .. } => submit(world, tasks, agents, step)?,
         Step::Claim { agent, priority, count } => {
             let (agent, count, priority) = (agents[*agent], *count, *priority);
             ClaimTasks { lane, priority, count, agent, lease_ttl_ms: LEASE_MS }.into()
         }
-        Step::Finish { task: index, attempt, report } => {
-            let report = match report {
-                0 | 1 => success(),
-                2 => failure(),
-                3 => timed_out(),
-                _ => handed_back(),
-            };
-            let (task, attempt, workspace) = (task(index), *attempt, None);
-            let reporter = None;
-            FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id, reporter }.into()
-        }
-        Step::Renew { task: index, attempt } => {
-            RenewLease { task: task(index), attempt: *attempt, reporter: None }.into()
-        }
-        Step::Cancel { task: index, force } => {
-            CancelTask { tenant: ME, task: task(index), force: *force, grace_ms: 500, correlation_id }.into()
-        }
-        Step::Redrive { task: index } => RedriveTask { tenant: ME, task: task(index), correlation_id }.into(),
-        Step::Patch { task: index, priority, label } => {
-            let (task, priority) = (task(index), Some(*priority));
-            let labels = label.map(|label| [(name("label"), label.to_string())].into());
-            PatchTask { tenant: ME, task, priority, labels, correlation_id }.into()
-        }
-        Step::Output { task: index, attempt, text } => AppendOutput {
-            task: task(index),
-            attempt: *attempt,
-            text: text.as_str().into(),
-            bytes_max: 12,
-            follows_cut: text.len() == 3,
-            after_bytes: None,
-            reporter: None,
-        }
-        .into(),
+        Step::Finish { task: index, .. }
+        | Step::Renew { task: index, .. }
+        | Step::Output { task: index, .. }
+        | Step::Cancel { task: index, .. }
+        | Step::Redrive { task: index }
+        | Step::Patch { task: index, .. } => about(tasks[index % tasks.len()], step)?,
         Step::Pause { is_paused } => {
             PauseQueue { tenant: ME, queue: name("q"), is_paused: *is_paused, correlation_id }.into()
         }
@@ -236,6 +186,78 @@ pub(super) fn command<R: Rig>(
             Sweep { chore: chores[*chore], limit: *limit, chance: 0.5 }.into()
         }
         Step::Wait { .. } | Step::Reopen => return None,
+    })
+}
+
+/// The command of a step that makes tasks.
+fn submit<R: Rig>(
+    world: &mut World<R>,
+    tasks: &mut Vec<TaskId>,
+    agents: [domain::AgentId; 3],
+    step: &Step,
+) -> Option<Command> {
+    match step {
+        Step::Submit { priority, delay_ms, eager, timeouts, key, unique } => {
+            let mut submit = world.submit_command("t", |task| {
+                task.priority = *priority;
+                task.start = Start::After(*delay_ms);
+                task.attempts_max = 2;
+                task.timeouts = timeouts_of(*timeouts);
+                task.unique = unique.map(unique_of);
+            });
+            submit.eager = eager.map(|index| agents[index]);
+            submit.key =
+                key.map(|key| IdempotencyKey { hash: [key; 32], fingerprint: [0; 32], ttl_ms: 3_000 });
+            tasks.push(submit.task.id);
+            Some(SubmitTask::into(submit))
+        }
+        Step::SubmitMany { count } => {
+            let submits = (0..*count).map(|n| {
+                let unique = (n % 2 == 0).then_some((0, usize::from(n % 3)));
+                world.submit_command("one of many", |task| task.unique = unique.map(unique_of))
+            });
+            let submits: Vec<_> = submits.collect();
+            tasks.extend(submits.iter().map(|submit| submit.task.id));
+            Some(SubmitMany { tasks: submits }.into())
+        }
+        _ => None,
+    }
+}
+
+/// The command of a step about one task.
+fn about(task: TaskId, step: &Step) -> Option<Command> {
+    let correlation_id: std::sync::Arc<str> = "r".into();
+    Some(match step {
+        Step::Finish { attempt, report, .. } => {
+            let report = match report {
+                0 | 1 => success(),
+                2 => failure(),
+                3 => timed_out(),
+                _ => handed_back(),
+            };
+            let (attempt, workspace, reporter) = (*attempt, None, None);
+            FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id, reporter }.into()
+        }
+        Step::Renew { attempt, .. } => RenewLease { task, attempt: *attempt, reporter: None }.into(),
+        Step::Cancel { force, .. } => {
+            CancelTask { tenant: ME, task, force: *force, grace_ms: 500, correlation_id }.into()
+        }
+        Step::Redrive { .. } => RedriveTask { tenant: ME, task, correlation_id }.into(),
+        Step::Patch { priority, label, .. } => {
+            let labels = label.map(|label| [(name("label"), label.to_string())].into());
+            PatchTask { tenant: ME, task, priority: Some(*priority), labels, correlation_id }.into()
+        }
+        Step::Output { attempt, text, .. } => AppendOutput {
+            task,
+            attempt: *attempt,
+            text: text.as_str().into(),
+            bytes_max: 12,
+            follows_cut: text.len() == 3,
+            after_bytes: None,
+            reporter: None,
+        }
+        .into(),
+        _ => return None,
     })
 }
 

@@ -18,6 +18,9 @@ use crate::sql::task_row::{RawTask, TaskRow};
 /// A head of a run: which run by its place, the task, what it asks for, and its input.
 pub(super) type RawHead = (i32, RawTask, RawSpec, Option<String>);
 
+/// An idempotency key: tenant, hash and kind; what it names, the fingerprint of its request, and until when.
+pub(super) type RawKey = (i64, Vec<u8>, i16, i64, Vec<u8>, i64);
+
 /// What one statement answered.
 pub(super) enum Fetched {
     /// The transaction has begun.
@@ -31,7 +34,7 @@ pub(super) enum Fetched {
     /// Agents.
     Standings(Vec<(i64, i64, String, bool)>),
     /// Idempotency keys.
-    Keys(Vec<(i64, Vec<u8>, i16, i64, Vec<u8>, i64)>),
+    Keys(Vec<RawKey>),
     /// Unique keys.
     Uniques(Vec<(i64, String, i64, Option<i64>)>),
     /// Heads of runs, and how many were asked for of each.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{AcceptedTask, AgentId, LaneId, TaskId, TenantId, Timestamp};
 
-use super::fetch::{RawHead, learn_heads};
+use super::fetch::{RawHead, RawKey, learn_heads};
 use super::loads::{LoadKeys, LoadSpecs, LoadStandings, LoadUniques, LockHeads, LockTasks};
 use super::session::PgSession;
 use super::spec_columns::SpecColumns;
@@ -164,7 +164,7 @@ impl PgSession {
         let id = (tenant.0, *hash, kind);
         if self.unit.key(&id).is_none() {
             let rows = LoadKeys { tenant: vec![tenant.0], hash: vec![hash], kind: vec![kind] };
-            let found = self.peek_optional::<(i64, Vec<u8>, i16, i64, Vec<u8>, i64), _>(rows)?;
+            let found = self.peek_optional::<RawKey, _>(rows)?;
             let row = found.map(|(_, _, _, subject, fingerprint, expires_at)| KeyRow {
                 subject,
                 fingerprint,

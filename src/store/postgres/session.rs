@@ -108,7 +108,8 @@ impl PgSession {
         for load in [Turn::Hoped, Turn::Held] {
             self.conn.one_by_one(|conn| fetch::loads(conn, load, (0, 0), &nothing, true))?;
         }
-        let stand = BumpLog { expected: 0, seq: 0 };
+        // The log never stands below zero: this one is refused before it waits for whoever holds the log.
+        let stand = BumpLog { expected: -1, seq: 0 };
         self.conn.one_by_one(|conn| vec![boxed(stand.execute(&mut &*conn))]).or_else(unless_refused)?;
         self.batch_execute("ROLLBACK; BEGIN")?;
         self.conn.one_by_one(|conn| {
@@ -141,16 +142,17 @@ impl PgSession {
         Ok(standing)
     }
 
-    /// Writes what is to be written, the events and the end of the log, and commits.
+    /// Writes what is to be written, the end of the log and the events, and commits.
     pub(crate) fn commit(&mut self, events: &[LinkedEvent], bump: Option<BumpLog>) -> QueryResult<()> {
         let unit = &self.unit;
         self.conn.together(|conn| {
             let mut train = stores(conn, unit, false);
-            if !events.is_empty() {
-                train.push(boxed(InsertEvents::of(events).execute(&mut &*conn)));
-            }
+            // Before the events: where another node has written meanwhile, it is the bump that says so.
             if let Some(bump) = bump {
                 train.push(boxed(bump.execute(&mut &*conn)));
+            }
+            if !events.is_empty() {
+                train.push(boxed(InsertEvents::of(events).execute(&mut &*conn)));
             }
             train.push(Box::pin(async move { (&*conn).batch_execute("COMMIT").await.map(|()| 0) }));
             train

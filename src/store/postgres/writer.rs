@@ -157,7 +157,8 @@ impl BatchWriter for PgWriter {
                 Err(Remedy::RefuseCommand(why)) if mode == Mode::Together => {
                     tracing::warn!(error = %why, commands = batch.len(), "a batch is applied command by command");
                     self.metrics.writer_replays.inc();
-                    mode = Mode::Apart;
+                    // Its events are written before its end, so that nobody else may write any meanwhile.
+                    (mode, turn) = (Mode::Apart, Turn::Held);
                 }
                 Err(Remedy::TryAgain(why)) => {
                     tries += 1;
