@@ -34,6 +34,7 @@ impl Rig {
         let folder = tempfile::tempdir()?;
         let flags = Flags {
             config: None,
+            database_url: None,
             data_dir: Some(folder.path().join("data")),
             bind: Some("127.0.0.1:0".to_owned()),
         };

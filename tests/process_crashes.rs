@@ -133,6 +133,7 @@ async fn a_panic_of_a_tasks_actor_ends_its_process_and_counts_as_a_failed_attemp
     let folder = tempfile::tempdir()?;
     let flags = Flags {
         config: None,
+        database_url: None,
         data_dir: Some(folder.path().join("data")),
         bind: Some("127.0.0.1:0".to_owned()),
     };

@@ -34,6 +34,7 @@ mod examples;
 mod openapi;
 mod pages;
 mod postman;
+mod postgres;
 mod process_agents;
 mod process_crashes;
 mod process_guard;

@@ -49,7 +49,7 @@ pub struct SystemFacts {
     pub started_at: Timestamp,
     /// The number of this node.
     pub node: u16,
-    /// Which database, like `sqlite`.
+    /// Which database: `sqlite` or `postgresql`.
     pub database: &'static str,
     /// Where it keeps its files.
     pub data_dir: PathBuf,

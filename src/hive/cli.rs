@@ -148,6 +148,11 @@ pub struct ServeFlags {
     /// Read settings from this TOML file
     #[arg(long, value_name = "PATH", help_heading = "Serving")]
     config: Option<PathBuf>,
+    /// Keep everything in this PostgreSQL database, not in a file of the data folder
+    ///
+    /// A password in it would stand in the list of processes: write it into HIVE__DATABASE__URL or a settings file.
+    #[arg(long, value_name = "URL", help_heading = "Serving")]
+    database_url: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -197,11 +202,16 @@ pub(crate) struct Context {
 
 impl ServeFlags {
     fn is_empty(&self) -> bool {
-        self.bind.is_none() && self.config.is_none()
+        self.bind.is_none() && self.config.is_none() && self.database_url.is_none()
     }
 
     fn with_folder(self, common: &GlobalFlags) -> Flags {
-        Flags { config: self.config, bind: self.bind, data_dir: common.data_dir.clone() }
+        Flags {
+            config: self.config,
+            bind: self.bind,
+            data_dir: common.data_dir.clone(),
+            database_url: self.database_url,
+        }
     }
 }
 
@@ -229,11 +239,15 @@ impl Cli {
         match command {
             None => serve::run(&serve.with_folder(&common)),
             Some(Command::Serve(own)) => {
-                let flags = ServeFlags { bind: own.bind.or(serve.bind), config: own.config.or(serve.config) };
+                let flags = ServeFlags {
+                    bind: own.bind.or(serve.bind),
+                    config: own.config.or(serve.config),
+                    database_url: own.database_url.or(serve.database_url),
+                };
                 serve::run(&flags.with_folder(&common))
             }
             Some(_) if !serve.is_empty() => {
-                Err(Failure::usage("--bind and --config go with serving")
+                Err(Failure::usage("--bind, --config and --database-url go with serving")
                     .hint("write them after `hive serve`"))
             }
             Some(Command::Demo(command)) => command.run(&common),

@@ -102,7 +102,10 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
         format!("{} keys, all valid; `hive config show` lists them", settings.shown.len()),
     )];
     found.extend(folder::examine(&folder));
-    found.extend(database::examine(&folder));
+    match &settings.store.database_url {
+        Some(url) => found.push(database::examine_server(url.reveal())),
+        None => found.extend(database::examine(&folder)),
+    }
     found.extend(machine::examine());
     let client = is_served.then(|| client_of(&folder)).flatten();
     let server = server::examine(&folder, settings.server.bind, is_served, client.as_ref()).await;

@@ -237,7 +237,7 @@ fn facts(store: &Store, folder: &DataFolder) -> SystemFacts {
         version: env!("CARGO_PKG_VERSION"),
         started_at: store.clock.now(),
         node: NODE,
-        database: "sqlite",
+        database: if store.node.is_some() { "postgresql" } else { "sqlite" },
         data_dir: folder.path.clone(),
         epoch: store.epoch.clone(),
     }

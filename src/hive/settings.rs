@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::Limits;
+use domain::{Limits, Secret};
 use reader::Reader;
 pub use reader::Shown;
 pub use source::{ENV_PREFIX, Entry, Problem, Raw, Source};
@@ -72,6 +72,8 @@ pub struct ServerSettings {
 pub struct StoreSettings {
     /// The data folder, as it was given.
     pub data_dir: PathBuf,
+    /// URL of a PostgreSQL database in place of the file in the folder.
+    pub database_url: Option<Secret>,
     /// Most commands that wait for the writer.
     pub writer_queue: usize,
     /// How many readers there are.
@@ -139,6 +141,8 @@ pub struct Flags {
     pub data_dir: Option<PathBuf>,
     /// `--bind`.
     pub bind: Option<String>,
+    /// `--database-url`.
+    pub database_url: Option<String>,
 }
 
 /// Everything that is wrong with the settings.
@@ -181,6 +185,7 @@ impl Settings {
         };
         let store = StoreSettings {
             data_dir: r.text("store.data_dir", FOLDER, folder),
+            database_url: r.secret_text("database.url", DATABASE_URL, database_url, without_password),
             writer_queue: r.count("store.writer_queue", 64..=1_000_000),
             reader_connections: r.count("store.reader_connections", 1..=64),
             lanes_max: u32::try_from(r.whole("limits.lanes", 16..=1_000_000)).unwrap_or(u32::MAX),
@@ -246,13 +251,16 @@ impl Flags {
         let data_dir = self.data_dir.as_ref().map(|path| path.to_string_lossy().into_owned());
         let data_dir = data_dir.map(|text| entry("store.data_dir", "--data-dir", text));
         let bind = self.bind.clone().map(|text| entry("server.bind", "--bind", text));
-        data_dir.into_iter().chain(bind).collect()
+        let database = self.database_url.clone().map(|text| entry("database.url", "--database-url", text));
+        data_dir.into_iter().chain(bind).chain(database).collect()
     }
 }
 
 const ADDRESS: &str =
     "must be an address and a port, like 127.0.0.1:18080 or [::1]:18080 (port 0 takes a free one)";
 const FOLDER: &str = "must be the path of a folder";
+const DATABASE_URL: &str = "must be empty for the file in the data folder, or the URL of a PostgreSQL database like \
+                            postgresql://hive@db.example/hive";
 const LEVEL: &str = "must be error, warn, info, debug or trace, or by module like \"info,runtime=debug\"";
 const FORMAT: &str = "must be auto, text or json";
 
@@ -262,6 +270,29 @@ fn address(text: &str) -> Option<Option<SocketAddr>> {
 
 fn folder(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn database_url(text: &str) -> Option<Option<Secret>> {
+    let is_url = ["postgresql://", "postgres://"].iter().any(|scheme| text.starts_with(scheme));
+    (is_url || text.is_empty()).then(|| is_url.then(|| Secret::new(text)))
+}
+
+/// A URL without the password in it; of what is no URL, nothing.
+fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return if text.is_empty() { String::new() } else { "…".to_owned() };
+    };
+    // A password may also stand among the parameters.
+    let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let parameters = if parameters.is_empty() { "" } else { "?…" };
+    match rest.rsplit_once('@') {
+        Some((login, place)) => {
+            let user =
+                login.split_once(':').map_or_else(|| login.to_owned(), |(user, _)| format!("{user}:…"));
+            format!("{scheme}://{user}@{place}{parameters}")
+        }
+        None => format!("{scheme}://{rest}{parameters}"),
+    }
 }
 
 fn level(text: &str) -> Option<String> {

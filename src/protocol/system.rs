@@ -20,7 +20,7 @@ pub struct SystemView {
     pub phase: String,
     /// The number of this node.
     pub node: u16,
-    /// Which database: `sqlite`.
+    /// Which database: `sqlite` or `postgresql`.
     pub database: String,
     /// Where it keeps its files.
     pub data_dir: String,

@@ -18,10 +18,10 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use domain::{TaskState, Timestamp};
 
 use crate::open::{FolderLock, MIGRATIONS, hold as take};
+use crate::sql::failure::Failure;
+use crate::sql::statement::statement;
 use crate::sqlite::batch_writer::log_head;
 use crate::sqlite::connection;
-use crate::sqlite::failure::Failure;
-use crate::sqlite::statement::statement;
 
 /// Why a database cannot be copied or looked into.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 //!
 //! It waits for nobody and nobody waits for it: a commit appends to the log while the checkpoint copies from it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use diesel::sqlite::SqliteConnection;
 use parking_lot::Mutex;
 
 use crate::metrics::Metrics;
+use crate::sql::failure::{Failure, Remedy};
+use crate::sql::statement::statement;
 use crate::sqlite::connection;
-use crate::sqlite::failure::{Failure, Remedy};
-use crate::sqlite::statement::statement;
 
 /// Time from checkpoint to checkpoint.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -24,13 +24,14 @@ const STEP: Duration = Duration::from_millis(100);
 /// Checkpoints on a connection of its own. Cheap to clone.
 #[derive(Clone)]
 pub struct CheckpointLoop {
-    database: PathBuf,
+    /// `None` where the database does this by itself.
+    database: Option<PathBuf>,
     conn: Arc<Mutex<Option<SqliteConnection>>>,
     metrics: Metrics,
 }
 
 impl CheckpointLoop {
-    pub(crate) fn new(database: PathBuf, metrics: Metrics) -> Self {
+    pub(crate) fn new(database: Option<PathBuf>, metrics: Metrics) -> Self {
         Self { database, conn: Arc::new(Mutex::new(None)), metrics }
     }
 
@@ -49,8 +50,9 @@ impl CheckpointLoop {
     /// Runs one checkpoint that waits for nobody. What fails is logged and counted, and the next one opens the
     /// database anew; a disk that fails under it ends the process, as it may have lost what was committed.
     pub fn tick(&self) {
+        let Some(database) = &self.database else { return };
         let mut slot = self.conn.lock();
-        let result = match self.checkpoint(&mut slot) {
+        let result = match checkpoint(database, &mut slot) {
             Ok(true) => "done",
             Ok(false) => "busy",
             Err(failure) => {
@@ -64,15 +66,15 @@ impl CheckpointLoop {
         };
         self.metrics.checkpoint_runs.with_label_values(&["passive", result]).inc();
     }
+}
 
-    fn checkpoint(&self, slot: &mut Option<SqliteConnection>) -> Result<bool, Failure> {
-        let conn = match slot {
-            Some(conn) => conn,
-            None => slot.insert(connection::checkpointer(&self.database)?),
-        };
-        let (busy,) = PassiveCheckpoint {}.get_result::<(i64,)>(conn)?;
-        Ok(busy == 0)
-    }
+fn checkpoint(database: &Path, slot: &mut Option<SqliteConnection>) -> Result<bool, Failure> {
+    let conn = match slot {
+        Some(conn) => conn,
+        None => slot.insert(connection::checkpointer(database)?),
+    };
+    let (busy,) = PassiveCheckpoint {}.get_result::<(i64,)>(conn)?;
+    Ok(busy == 0)
 }
 
 statement! {

@@ -12,7 +12,15 @@ pub struct Clock(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    Running { began_at: Timestamp, began: Instant },
+    Running {
+        began_at: Timestamp,
+        began: Instant,
+    },
+    /// Somebody else's clock, as it was last heard: microseconds to add to what has passed since `began`.
+    Following {
+        ahead: Arc<AtomicI64>,
+        began: Instant,
+    },
     Stopped(Arc<AtomicI64>),
 }
 
@@ -22,6 +30,32 @@ impl Clock {
     #[must_use]
     pub fn starting_from(floor: Timestamp) -> Self {
         Self(Source::Running { began_at: wall_time().max(floor), began: Instant::now() })
+    }
+
+    /// A clock that follows another one, which told this time just now; it goes on by itself in between.
+    pub(crate) fn following(told: Timestamp) -> Self {
+        Self(Source::Following { ahead: Arc::new(AtomicI64::new(told.as_micros())), began: Instant::now() })
+    }
+
+    /// A clock that follows the one that told this time; one that stands still stays as it is.
+    pub(crate) fn or_following(self, told: Timestamp) -> Self {
+        match self.0 {
+            Source::Stopped(_) => self,
+            Source::Running { .. } | Source::Following { .. } => Self::following(told),
+        }
+    }
+
+    /// What time it is by the clock that is followed, which has just told it; a clock that stands still goes on standing.
+    pub(crate) fn heard(&self, told: Timestamp) -> Timestamp {
+        match &self.0 {
+            Source::Following { ahead, began } => {
+                let passed = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
+                // Never back: what is ahead already waits until the other clock is there.
+                ahead.fetch_max(told.as_micros().saturating_sub(passed), Ordering::SeqCst);
+                told
+            }
+            Source::Running { .. } | Source::Stopped(_) => self.now(),
+        }
     }
 
     /// A clock that stands still until somebody moves it: for tests.
@@ -37,6 +71,10 @@ impl Clock {
             Source::Running { began_at, began } => {
                 let passed = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
                 Timestamp::from_micros(began_at.as_micros().saturating_add(passed))
+            }
+            Source::Following { ahead, began } => {
+                let passed = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
+                Timestamp::from_micros(ahead.load(Ordering::SeqCst).saturating_add(passed))
             }
             Source::Stopped(at) => Timestamp::from_micros(at.load(Ordering::SeqCst)),
         }
@@ -55,6 +93,10 @@ impl Clock {
         match &self.0 {
             Source::Running { began_at, began } => {
                 Self(Source::Running { began_at: (*began_at).max(floor), began: *began })
+            }
+            Source::Following { .. } => {
+                self.heard(floor);
+                self
             }
             Source::Stopped(at) => {
                 at.fetch_max(floor.as_micros(), Ordering::SeqCst);
@@ -80,6 +122,20 @@ mod tests {
         assert!(Clock::starting_from(later).now() >= later);
         assert!(Clock::starting_from(Timestamp::ZERO).now() < later);
         assert!(Clock::starting_from(Timestamp::ZERO).not_before(later).now() >= later);
+    }
+
+    #[test]
+    fn a_clock_that_follows_another_is_never_behind_what_it_heard_and_never_goes_back() {
+        let hour = 3_600_000;
+        let told = Timestamp::from_micros(1_000_000_000_000_000);
+        let clock = Clock::following(told);
+        let other = clock.clone();
+        assert!(clock.now() >= told && clock.now() < told.plus_ms(hour));
+        assert_eq!(clock.heard(told.plus_ms(hour)), told.plus_ms(hour));
+        assert!(other.now() >= told.plus_ms(hour));
+        assert_eq!(clock.heard(told), told, "a batch is written by the other clock's time");
+        assert!(other.now() >= told.plus_ms(hour));
+        assert!(other.not_before(told.plus_ms(2 * hour)).now() >= told.plus_ms(2 * hour));
     }
 
     #[test]

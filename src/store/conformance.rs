@@ -7,6 +7,7 @@ mod batches;
 mod canceling;
 mod claiming;
 mod crashing;
+mod differential;
 mod finishing;
 mod keys;
 mod leases;
@@ -18,6 +19,9 @@ mod opening;
 mod output;
 mod patching;
 mod plans;
+mod postgres_plans;
+mod postgres_rig;
+mod postgres_trouble;
 mod random;
 mod reading;
 mod reporting;
@@ -30,11 +34,14 @@ mod waiting;
 mod world;
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::port::BatchWriter;
 use crate::readers::Readers;
 
 /// A fresh store that tests may reopen and put obstacles into.
 pub(crate) trait Rig: Sized {
+    /// How many random histories are played: opening a store costs more on a server.
+    const HISTORIES: u32;
     /// What applies batches.
     type Writer: BatchWriter;
 
@@ -44,6 +51,8 @@ pub(crate) trait Rig: Sized {
     fn writer(&mut self) -> &mut Self::Writer;
     /// Its readers.
     fn readers(&self) -> &Readers;
+    /// What it counts.
+    fn metrics(&self) -> &Metrics;
     /// Its clock.
     fn clock(&self) -> &Clock;
     /// The highest id ever stored, as a start is told.
@@ -77,6 +86,7 @@ macro_rules! conformance {
 macro_rules! on_every_database {
     ($($behaviours:tt)*) => {
         conformance! { sqlite: crate::conformance::sqlite_rig::SqliteRig; $($behaviours)* }
+        conformance! { postgres: crate::conformance::postgres_rig::PostgresRig; $($behaviours)* }
     };
 }
 

@@ -39,6 +39,9 @@ pub enum OpenError {
     /// Another program serves from this folder.
     #[error("the data folder {} is in use by another hive", .0.display())]
     InUse(PathBuf),
+    /// Another hive writes to the same PostgreSQL database under the same node number.
+    #[error("node number {0} of this database is in use by another hive")]
+    NodeInUse(u16),
     /// The folder or a file in it cannot be made, read or written.
     #[error("cannot use {}: {why}", .path.display())]
     NotUsable {

@@ -1,22 +1,24 @@
-//! The hive's store: one group-commit writer, many readers, embedded SQLite. No diesel type in its public API.
+//! The hive's store: one group-commit writer, many readers, embedded SQLite or a PostgreSQL server. No diesel type in its
+//! public API.
 //!
 //! ```text
-//!   WriterHandle --Command--> queue --batch--> WriterLoop --apply--> BatchWriter (SQLite)
+//!   WriterHandle --Command--> queue --batch--> WriterLoop --apply--> BatchWriter (SQLite or PostgreSQL)
 //!        ^                                         |                    one transaction, one fsync
 //!        +------------- answers, after the commit -+--> CommitNotice: events and new lanes, for the feed
-//!   Readers: query_only connections, one blocking hop a call
-//!   CheckpointLoop: moves what is committed from the write-ahead log into the database, each second
+//!   Readers: connections that cannot write, one blocking hop a call
+//!   CheckpointLoop: moves what is committed from SQLite's write-ahead log into the database, each second
 //! ```
 //!
 //! Invariant: persist, then act. An outcome leaves the writer only after its commit is on disk.
 //!
 //! Invariant: `seq` is gapless and in commit order, whatever happens.
 //!
-//! Invariant: the writer is the only one that writes; readers cannot (`query_only`), and a lock on the folder keeps
-//! other hives out.
+//! Invariant: the writer is the only one that writes; readers cannot, and a lock on the folder keeps other hives out. On
+//! PostgreSQL each batch proves that its node's number is still its own.
 //!
 //! Reading order: [`command`], [`outcome`], [`record`], [`port`], [`error`]; [`mod@open`], [`writer`], [`readers`],
-//! [`checkpointer`], [`backup`]; [`clock`], [`metrics`]; then `sqlite`, where the tables are.
+//! [`checkpointer`], [`backup`], [`server`]; [`clock`], [`metrics`]; then `sql`, where the tables are, `sqlite` and
+//! `postgres`.
 pub mod backup;
 pub mod checkpointer;
 pub mod clock;
@@ -26,8 +28,11 @@ pub mod metrics;
 pub mod open;
 pub mod outcome;
 pub mod port;
+mod postgres;
 pub mod readers;
 pub mod record;
+pub mod server;
+mod sql;
 mod sqlite;
 pub mod writer;
 
@@ -36,7 +41,7 @@ pub use clock::Clock;
 pub use command::{Chore, Command, Write};
 pub use error::{OpenError, ReadError, WriteError};
 pub use metrics::Metrics;
-pub use open::{FolderLock, OpenOptions, Store, open, open_at};
+pub use open::{FolderLock, NodeLock, OpenOptions, Store, open, open_at};
 pub use readers::{Census, Readers};
 pub use writer::{CommitNotice, WriteLoopError, WriterHandle, WriterLoop};
 

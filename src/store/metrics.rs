@@ -1,7 +1,7 @@
 //! What the store counts.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 /// Upper bounds in seconds for things that take from 50 µs to seconds.
@@ -25,6 +25,8 @@ pub struct Metrics {
     pub writer_replays: IntCounter,
     /// From the call to the answer of a read, in seconds, by query.
     pub reader_query_seconds: HistogramVec,
+    /// Connections of readers, by state: `busy`, `idle`.
+    pub reader_connections: IntGaugeVec,
     /// Checkpoints of the write-ahead log, by mode (`passive`, `truncate`) and result (`done`, `busy`, `failed`).
     pub checkpoint_runs: IntCounterVec,
     /// Size of the write-ahead log, in bytes, as last seen.
@@ -65,6 +67,10 @@ impl Metrics {
                     .buckets(LATENCY_SECONDS.to_vec()),
                 &["query"],
             )?,
+            reader_connections: IntGaugeVec::new(
+                Opts::new("hive_reader_connections", "Connections of readers, by state"),
+                &["state"],
+            )?,
             checkpoint_runs: counters(
                 "hive_checkpoint_runs_total",
                 "Checkpoints of the write-ahead log, by mode and result",
@@ -85,6 +91,7 @@ impl Metrics {
         registry.register(Box::new(self.writer_commands.clone()))?;
         registry.register(Box::new(self.writer_replays.clone()))?;
         registry.register(Box::new(self.reader_query_seconds.clone()))?;
+        registry.register(Box::new(self.reader_connections.clone()))?;
         registry.register(Box::new(self.checkpoint_runs.clone()))?;
         registry.register(Box::new(self.wal_bytes.clone()))
     }

@@ -3,7 +3,6 @@
 mod pool;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,12 +12,13 @@ use crate::clock::Clock;
 use crate::command::Chore;
 use crate::error::ReadError;
 use crate::metrics::Metrics;
+use crate::open::Database;
 use crate::record::{
     AttemptRecord, CheckpointRecord, EventRecord, LeaseRecord, OutputChunk, QueueRecord, TaskDetail,
     TaskFilter, TaskPage,
 };
-use crate::sqlite::due;
-use crate::sqlite::queries::{agents, census, events, listing, state, tasks};
+use crate::sql::due;
+use crate::sql::queries::{agents, census, events, listing, state, tasks};
 use pool::Pool;
 
 /// Everything counted, at one moment of the log. It reads every task: for tests, and for a start without a
@@ -41,7 +41,7 @@ pub struct Census {
 pub struct Readers(Arc<Pool>);
 
 impl Readers {
-    pub(crate) fn new(database: PathBuf, connections: usize, clock: Clock, metrics: Metrics) -> Self {
+    pub(crate) fn new(database: Database, connections: usize, clock: Clock, metrics: Metrics) -> Self {
         Self(Arc::new(Pool::new(database, connections, clock, metrics)))
     }
 

@@ -1,28 +1,4 @@
-//! SQLite: the tables, the statements, and the writer and the queries made of them.
-//!
-//! Reading order: `schema` and the rows (`task_row`, `spec_row`, `attempt_row`, `event_row`, `agent_row` with
-//! `link_columns`, `api_key_row`, `lanes`);
-//! `batch` (one open transaction), `moves` (beginning and ending an attempt), `commands` (one file each);
-//! `batch_writer` (transactions and their errors); `records` and `queries` for readers.
+//! SQLite: its connections and the writer on one of them. Tables, statements and commands are those of [`crate::sql`].
 
-pub(crate) mod agent_row;
-pub(crate) mod api_key_row;
-pub(crate) mod attempt_row;
-pub(crate) mod batch;
 pub(crate) mod batch_writer;
-pub(crate) mod columns;
-pub(crate) mod commands;
 pub(crate) mod connection;
-pub(crate) mod data;
-pub(crate) mod due;
-pub(crate) mod event_row;
-pub(crate) mod failure;
-pub(crate) mod lanes;
-pub(crate) mod link_columns;
-pub(crate) mod moves;
-pub(crate) mod queries;
-pub(crate) mod records;
-pub(crate) mod schema;
-pub(crate) mod spec_row;
-pub(crate) mod statement;
-pub(crate) mod task_row;

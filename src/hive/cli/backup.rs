@@ -15,7 +15,7 @@ use super::words::count;
 use crate::backup::seal::Sealed;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::settings::Flags;
+use crate::settings::{Flags, StoreSettings};
 
 /// The commands about backups.
 #[derive(Debug, Subcommand)]
@@ -51,8 +51,17 @@ impl Backup {
 impl FolderFlags {
     /// The data folder that `hive serve` would use.
     pub(super) fn folder(&self, common: &GlobalFlags) -> Result<PathBuf, Failure> {
-        let flags = Flags { config: self.config.clone(), bind: None, data_dir: common.data_dir.clone() };
-        let named = load(&flags)?.store.data_dir;
+        let flags =
+            Flags { config: self.config.clone(), data_dir: common.data_dir.clone(), ..Flags::default() };
+        let StoreSettings { data_dir: named, database_url, .. } = load(&flags)?.store;
+        if database_url.is_some() {
+            return Err(Failure::usage(
+                "this hive's database is a PostgreSQL server, of which `hive backup` knows nothing",
+            )
+            .hint(
+                "`pg_dump --format=custom URL` copies it while the hive serves, `pg_restore` brings it back",
+            ));
+        }
         std::path::absolute(&named).map_err(|error| Failure::surroundings(&error))
     }
 }

@@ -12,6 +12,8 @@ use crate::failure::with_causes;
 const CHECKED_BYTES_MAX: u64 = 256 << 20;
 /// Above this the write-ahead log is not shortened as it should be.
 const LOG_BYTES_GOOD: u64 = 256 << 20;
+/// The oldest PostgreSQL that the hive is tested with.
+const SERVER_VERSION_MIN: u32 = 15;
 /// How far the clock may lie behind the last event without a word.
 const BEHIND_MS_MAX: u64 = 1_000;
 /// No hive was there before: 2026-01-01 in microseconds.
@@ -29,6 +31,22 @@ pub fn examine(folder: &Path) -> Vec<Finding> {
     };
     let log_bytes = std::fs::metadata(backup::log_of(&database)).map_or(0, |found| found.len());
     vec![whole(&database, metadata.len(), &glance), log(log_bytes), clock(Some(&glance))]
+}
+
+/// Asks a PostgreSQL server whether it is there and what it is.
+pub fn examine_server(url: &str) -> Finding {
+    match store::server::look(url) {
+        Ok(server) if server.version < SERVER_VERSION_MIN => {
+            Finding::problem("database", format!("PostgreSQL {}", server.version))
+                .advise(format!("the hive needs PostgreSQL {SERVER_VERSION_MIN} or later"))
+        }
+        Ok(server) => {
+            let found = format!("PostgreSQL {}, last event {}", server.version, server.last_seq);
+            Finding::ok("database", found)
+        }
+        Err(error) => Finding::problem("database", with_causes(&error))
+            .advise("does `psql` reach the database by the same URL (`database.url`)?"),
+    }
 }
 
 fn whole(database: &Path, bytes: u64, glance: &Glance) -> Finding {

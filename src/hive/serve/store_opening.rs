@@ -15,6 +15,7 @@ use crate::settings::Settings;
 pub fn open(settings: &Settings, folder: &DataFolder) -> Result<Store, Failure> {
     let options = OpenOptions {
         data_dir: folder.path.clone(),
+        database_url: settings.store.database_url.clone(),
         node: NODE,
         lanes_max: settings.store.lanes_max,
         writer_queue: settings.store.writer_queue,
@@ -25,8 +26,12 @@ pub fn open(settings: &Settings, folder: &DataFolder) -> Result<Store, Failure> 
         match error {
             OpenError::InUse(_) => failure.hint(in_use(folder)),
             OpenError::NotUsable { .. } => failure.hint("--data-dir PATH chooses another folder"),
-            OpenError::Newer { .. } => {
-                failure.hint("start the newer hive, or choose another folder with --data-dir PATH")
+            OpenError::Newer { .. } => failure.hint("start the newer hive, or choose another database"),
+            OpenError::NodeInUse(_) => {
+                failure.hint("end it first, or name another database with --database-url URL")
+            }
+            OpenError::Migration(_) | OpenError::Database(_) if settings.store.database_url.is_some() => {
+                failure.hint("nothing was changed; does `psql` reach the database by the same URL?")
             }
             OpenError::Migration(_) | OpenError::Database(_) => {
                 failure.hint("nothing was changed; is the disk full, or the file damaged?")

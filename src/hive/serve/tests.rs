@@ -6,7 +6,7 @@ use super::*;
 use crate::settings::Flags;
 
 fn settings(folder: &Path, bind: &str) -> Settings {
-    let flags = Flags { config: None, data_dir: Some(folder.into()), bind: Some(bind.into()) };
+    let flags = Flags { data_dir: Some(folder.into()), bind: Some(bind.into()), ..Flags::default() };
     let vars = [("HIVE__DRAIN__TIMEOUT_S".to_owned(), "1".to_owned())];
     Settings::load(&flags, vars.into_iter()).unwrap()
 }

@@ -22,7 +22,12 @@ force and where it comes from.
 pub fn page() -> Result<String, Problems> {
     let settings = Settings::load(&Flags::default(), std::iter::empty())?;
     // with a flag in every place that has one, the source of a setting tells its flag
-    let flags = Flags { data_dir: Some("x".into()), bind: Some("[::]:1".into()), config: None };
+    let flags = Flags {
+        data_dir: Some("x".into()),
+        bind: Some("[::]:1".into()),
+        database_url: Some("postgresql://x".into()),
+        config: None,
+    };
     let flagged = Settings::load(&flags, std::iter::empty())?;
     let mut page = HEAD.to_owned();
     let mut section = "";

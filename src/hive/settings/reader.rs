@@ -50,7 +50,7 @@ impl Reader {
             };
             number.filter(|number| allowed.contains(number))
         };
-        self.read(key, &words, true, accept).unwrap_or_default()
+        self.read(key, &words, true, accept, Raw::to_string).unwrap_or_default()
     }
 
     /// As [`Reader::whole`], for what is counted in memory.
@@ -69,7 +69,26 @@ impl Reader {
             Raw::Text(text) | Raw::EnvText(text) => accept(text),
             Raw::Whole(_) | Raw::Other(_) => None,
         };
-        self.read(key, words, false, accept).unwrap_or_default()
+        self.read(key, words, false, accept, Raw::to_string).unwrap_or_default()
+    }
+
+    /// As [`Reader::text`], for text of which a part is a secret; `masked` is what may be shown of it.
+    pub fn secret_text<T: Default>(
+        &mut self,
+        key: &'static str,
+        words: &str,
+        accept: impl Fn(&str) -> Option<T>,
+        masked: impl Fn(&str) -> String,
+    ) -> T {
+        let accept = |raw: &Raw| match raw {
+            Raw::Text(text) | Raw::EnvText(text) => accept(text),
+            Raw::Whole(_) | Raw::Other(_) => None,
+        };
+        let shown = |raw: &Raw| match raw {
+            Raw::Text(text) | Raw::EnvText(text) => Raw::Text(masked(text)).to_string(),
+            Raw::Whole(_) | Raw::Other(_) => raw.to_string(),
+        };
+        self.read(key, words, false, accept, shown).unwrap_or_default()
     }
 
     /// Ends the reading: what was read, or every problem there is.
@@ -92,6 +111,7 @@ impl Reader {
         words: &str,
         is_number: bool,
         accept: impl Fn(&Raw) -> Option<T>,
+        shown: impl Fn(&Raw) -> String,
     ) -> Option<T> {
         self.asked.insert(key);
         let mut strongest = None;
@@ -100,7 +120,7 @@ impl Reader {
                 Some(value) => strongest = Some((value, entry)),
                 None => self.problems.push(Problem {
                     source: entry.source.clone(),
-                    message: format!("{key} = {} {words}", entry.raw),
+                    message: format!("{key} = {} {words}", shown(&entry.raw)),
                 }),
             }
         }
@@ -108,7 +128,7 @@ impl Reader {
         let value_shown = match &entry.raw {
             // a number from the environment is a number all the same
             Raw::EnvText(text) if text.parse::<u64>().is_ok() => text.clone(),
-            raw => raw.to_string(),
+            raw => shown(raw),
         };
         let allowed = words.strip_prefix("must be ").unwrap_or(words).to_owned();
         self.shown.push(Shown { key, value: value_shown, source: entry.source.clone(), allowed, is_number });

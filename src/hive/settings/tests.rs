@@ -42,7 +42,7 @@ fn every_default_stands_under_a_line_of_why() {
 #[test]
 fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
     let (_folder, path) = file("[server]\nbind = \"127.0.0.1:1\"\nweb_threads = 3\n[lease]\nttl_ms = 5000\n");
-    let flags = Flags { config: Some(path.clone()), bind: Some("127.0.0.1:3".into()), data_dir: None };
+    let flags = Flags { config: Some(path.clone()), bind: Some("127.0.0.1:3".into()), ..Flags::default() };
     let vars = [("HIVE__SERVER__BIND", "127.0.0.1:2"), ("HIVE__SERVER__WEB_THREADS", "4"), ("PATH", "/bin")];
     let settings = Settings::load(&flags, env(&vars)).unwrap();
     assert_eq!(settings.server.bind.port(), 3);
@@ -60,7 +60,12 @@ fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
 fn all_problems_of_all_sources_are_told_at_once_with_what_is_allowed() {
     let (_folder, path) =
         file("[server]\nweb_threads = 0\nbnid = 1\n[lease]\nttl_ms = \"30s\"\n[log]\nformat = [1]\n");
-    let flags = Flags { config: Some(path.clone()), bind: Some("nowhere".into()), data_dir: Some("".into()) };
+    let flags = Flags {
+        config: Some(path.clone()),
+        bind: Some("nowhere".into()),
+        data_dir: Some("".into()),
+        database_url: None,
+    };
     let told = problems(&flags, &[("HIVE__LOG__LEVEL", "loud=="), ("HIVE__SERVER__WEB_THREADS", "many")]);
     let file = format!("file {}", path.display());
     let expected = [
@@ -96,4 +101,29 @@ fn a_missing_or_broken_file_is_told_together_with_the_rest() {
     let (_folder, path) = file("[server\n");
     let told = problems(&Flags { config: Some(path), ..Flags::default() }, &[]);
     assert!(told[0].contains("is not TOML: ") && told[0].contains("line 1"), "{}", told[0]);
+}
+
+#[test]
+fn the_password_of_a_database_is_shown_nowhere() {
+    for (url, shown) in [
+        ("postgresql://me:hunter2@db.example/hive", r#""postgresql://me:…@db.example/hive""#),
+        (
+            "postgres://me@db.example:5433/hive?sslmode=require&password=hunter2",
+            r#""postgres://me@db.example:5433/hive?…""#,
+        ),
+        ("postgresql://me:hunter2@at@db/hive", r#""postgresql://me:…@db/hive""#),
+        ("postgresql:///hive", r#""postgresql:///hive""#),
+        ("", r#""""#),
+    ] {
+        let settings = Settings::load(&Flags::default(), env(&[("HIVE__DATABASE__URL", url)])).unwrap();
+        assert_eq!(
+            settings.store.database_url.as_ref().map(Secret::reveal),
+            (!url.is_empty()).then_some(url)
+        );
+        let found = settings.shown.iter().find(|found| found.key == "database.url").unwrap();
+        assert_eq!(found.value, shown, "{url}");
+    }
+    let told = problems(&Flags::default(), &[("HIVE__DATABASE__URL", "mysql://me:hunter2@db/hive")]);
+    assert!(told[0].contains("mysql://me:…@db/hive must be empty"), "{told:?}");
+    assert!(!told[0].contains("hunter2"), "{told:?}");
 }

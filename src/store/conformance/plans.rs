@@ -7,16 +7,16 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::Rig;
 use super::sqlite_rig::SqliteRig;
-use crate::sqlite::agent_row::LoadStanding;
-use crate::sqlite::attempt_row::LoadLastAttempt;
-use crate::sqlite::commands::claim_tasks::Heads;
-use crate::sqlite::commands::grace_leases::ProlongLeases;
-use crate::sqlite::commands::sweep::{
+use crate::sql::agent_row::LoadStanding;
+use crate::sql::attempt_row::LoadLastAttempt;
+use crate::sql::commands::claim_tasks::Heads;
+use crate::sql::commands::grace_leases::ProlongLeases;
+use crate::sql::commands::sweep::{
     end_crashed, expire_waiting, reap_leases, retire_events, retire_keys, retire_tasks, stage_due,
 };
-use crate::sqlite::commands::unique;
-use crate::sqlite::queries::{events, listing, tasks};
-use crate::sqlite::{due, event_row};
+use crate::sql::commands::unique;
+use crate::sql::queries::{events, listing, tasks};
+use crate::sql::{due, event_row};
 
 #[derive(QueryableByName)]
 struct PlanRow {

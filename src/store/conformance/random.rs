@@ -3,48 +3,111 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::task::CRASHES_MAX;
-use domain::{Event, EventKind, Start, TaskId, TaskState, Timeouts};
+use domain::{Event, EventKind, OnConflict, Start, TaskId, TaskState, Timeouts, Unique, UniqueUntil};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::Rig;
-use super::world::{LEASE_MS, ME, World, failure, handed_back, success, timed_out};
+use super::world::{LEASE_MS, ME, World, failure, handed_back, name, success, timed_out};
 use crate::command::{
-    AgentEdit, CancelTask, ChangeAgent, Chore, ClaimTasks, Command, FinishAttempt, IdempotencyKey, PatchTask,
-    RedriveTask, RenewLease, SubmitTask, Sweep,
+    AgentEdit, AppendOutput, CancelTask, ChangeAgent, ChangeQueue, Chore, ClaimTasks, Command, FinishAttempt,
+    GraceLeases, IdempotencyKey, PatchTask, QueueEdit, RedriveTask, RenewLease, SubmitMany, SubmitTask,
+    Sweep,
 };
 use crate::readers::Census;
 
 /// One step; numbers pick among what is there.
 #[derive(Debug, Clone)]
-enum Step {
-    Submit { priority: u8, delay_ms: u64, eager: Option<usize>, timeouts: usize, key: Option<u8> },
-    Claim { agent: usize, priority: u8, count: u32 },
-    Finish { task: usize, attempt: u32, report: usize },
-    Renew { task: usize, attempt: u32 },
-    Cancel { task: usize, force: bool },
-    Redrive { task: usize },
-    Patch { task: usize, priority: u8 },
-    Drain { agent: usize, is_draining: bool },
-    Sweep { chore: usize, limit: u32 },
-    Wait { ms: u64 },
+pub(super) enum Step {
+    Submit {
+        priority: u8,
+        delay_ms: u64,
+        eager: Option<usize>,
+        timeouts: usize,
+        key: Option<u8>,
+        unique: Option<(u8, usize)>,
+    },
+    /// Many in one command, some of which share a unique key.
+    SubmitMany {
+        count: u8,
+    },
+    Claim {
+        agent: usize,
+        priority: u8,
+        count: u32,
+    },
+    Finish {
+        task: usize,
+        attempt: u32,
+        report: usize,
+    },
+    Renew {
+        task: usize,
+        attempt: u32,
+    },
+    Cancel {
+        task: usize,
+        force: bool,
+    },
+    Redrive {
+        task: usize,
+    },
+    Patch {
+        task: usize,
+        priority: u8,
+        label: Option<u8>,
+    },
+    Output {
+        task: usize,
+        attempt: u32,
+        text: String,
+    },
+    Queue {
+        edit: QueueEdit,
+    },
+    Grace {
+        ttl_ms: u64,
+    },
+    Drain {
+        agent: usize,
+        is_draining: bool,
+    },
+    Sweep {
+        chore: usize,
+        limit: u32,
+    },
+    Wait {
+        ms: u64,
+    },
     Reopen,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// A change of a queue.
+fn edit() -> impl Strategy<Value = QueueEdit> {
+    let limit = prop::option::of(1u32..4).prop_map(QueueEdit::Limit);
+    prop_oneof![Just(QueueEdit::Pause), Just(QueueEdit::Resume), limit]
+}
+
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let (task, agent, attempt) = (0usize..12, 0usize..3, 1u32..5);
     prop_oneof![
-        4 => (4u8..6, prop_oneof![Just(0u64), Just(50)], prop::option::of(0usize..3), 0usize..4, prop::option::of(0u8..4))
-            .prop_map(|(priority, delay_ms, eager, timeouts, key)| Step::Submit { priority, delay_ms, eager, timeouts, key }),
+        4 => (4u8..6, prop_oneof![Just(0u64), Just(50)], prop::option::of(0usize..3), 0usize..4, prop::option::of(0u8..4), prop::option::of((0u8..3, 0usize..3)))
+            .prop_map(|(priority, delay_ms, eager, timeouts, key, unique)| Step::Submit { priority, delay_ms, eager, timeouts, key, unique }),
+        1 => (1u8..6).prop_map(|count| Step::SubmitMany { count }),
         4 => (agent.clone(), 4u8..6, 0u32..4).prop_map(|(agent, priority, count)| Step::Claim { agent, priority, count }),
         6 => (task.clone(), attempt.clone(), 0usize..5)
             .prop_map(|(task, attempt, report)| Step::Finish { task, attempt, report }),
-        1 => (task.clone(), attempt).prop_map(|(task, attempt)| Step::Renew { task, attempt }),
+        1 => (task.clone(), attempt.clone()).prop_map(|(task, attempt)| Step::Renew { task, attempt }),
+        1 => (task.clone(), attempt, "[a-zä]{0,8}")
+            .prop_map(|(task, attempt, text)| Step::Output { task, attempt, text }),
+        1 => edit().prop_map(|edit| Step::Queue { edit }),
+        1 => (1u64..2_000).prop_map(|ttl_ms| Step::Grace { ttl_ms }),
         1 => (task.clone(), any::<bool>()).prop_map(|(task, force)| Step::Cancel { task, force }),
         1 => task.clone().prop_map(|task| Step::Redrive { task }),
-        1 => (task, 4u8..6).prop_map(|(task, priority)| Step::Patch { task, priority }),
+        1 => (task, 4u8..6, prop::option::of(0u8..3))
+            .prop_map(|(task, priority, label)| Step::Patch { task, priority, label }),
         1 => (agent, any::<bool>()).prop_map(|(agent, is_draining)| Step::Drain { agent, is_draining }),
-        5 => (0usize..5, 1u32..4).prop_map(|(chore, limit)| Step::Sweep { chore, limit }),
+        5 => (0usize..6, 1u32..4).prop_map(|(chore, limit)| Step::Sweep { chore, limit }),
         2 => (1u64..2_000).prop_map(|ms| Step::Wait { ms }),
         1 => Just(Step::Wait { ms: LEASE_MS }),
         1 => Just(Step::Reopen),
@@ -52,7 +115,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 pub(super) fn any_history_keeps_the_counts_equal_to_the_fold_of_its_events<R: Rig>() {
-    let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: R::HISTORIES, failure_persistence: None, ..Config::default() };
     // A history is a list of batches.
     let history = prop::collection::vec(prop::collection::vec(step(), 1..6), 1..40);
     TestRunner::new(config)
@@ -89,67 +152,130 @@ fn play<R: Rig>(history: &[Vec<Step>]) {
 }
 
 /// The command of a step; `None` for a step that is not one.
-fn command<R: Rig>(
+pub(super) fn command<R: Rig>(
     world: &mut World<R>,
     tasks: &mut Vec<TaskId>,
     agents: [domain::AgentId; 3],
     lane: domain::LaneId,
     step: &Step,
 ) -> Option<Command> {
-    let task = |index: &usize| tasks[index % tasks.len()];
     let correlation_id: std::sync::Arc<str> = "r".into();
     Some(match step {
-        Step::Submit { priority, delay_ms, eager, timeouts, key } => {
-            let mut submit = world.submit_command("t", |task| {
-                task.priority = *priority;
-                task.start = Start::After(*delay_ms);
-                task.attempts_max = 2;
-                task.timeouts = timeouts_of(*timeouts);
-            });
-            submit.eager = eager.map(|index| agents[index]);
-            submit.key =
-                key.map(|key| IdempotencyKey { hash: [key; 32], fingerprint: [0; 32], ttl_ms: 3_000 });
-            tasks.push(submit.task.id);
-            SubmitTask::into(submit)
-        }
+        Step::Submit { .. } | Step::SubmitMany { .. } => submit(world, tasks, agents, step)?,
         Step::Claim { agent, priority, count } => {
             let (agent, count, priority) = (agents[*agent], *count, *priority);
             ClaimTasks { lane, priority, count, agent, lease_ttl_ms: LEASE_MS }.into()
         }
-        Step::Finish { task: index, attempt, report } => {
-            let report = match report {
-                0 | 1 => success(),
-                2 => failure(),
-                3 => timed_out(),
-                _ => handed_back(),
-            };
-            let (task, attempt, workspace) = (task(index), *attempt, None);
-            let reporter = None;
-            FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id, reporter }.into()
+        Step::Finish { task: index, .. }
+        | Step::Renew { task: index, .. }
+        | Step::Output { task: index, .. }
+        | Step::Cancel { task: index, .. }
+        | Step::Redrive { task: index }
+        | Step::Patch { task: index, .. } => about(tasks[index % tasks.len()], step)?,
+        Step::Queue { edit } => {
+            ChangeQueue { tenant: ME, queue: name("q"), edit: *edit, correlation_id }.into()
         }
-        Step::Renew { task: index, attempt } => {
-            RenewLease { task: task(index), attempt: *attempt, reporter: None }.into()
-        }
-        Step::Cancel { task: index, force } => {
-            CancelTask { tenant: ME, task: task(index), force: *force, grace_ms: 500, correlation_id }.into()
-        }
-        Step::Redrive { task: index } => RedriveTask { tenant: ME, task: task(index), correlation_id }.into(),
-        Step::Patch { task: index, priority } => {
-            let (task, priority) = (task(index), Some(*priority));
-            PatchTask { tenant: ME, task, priority, labels: None, correlation_id }.into()
-        }
+        Step::Grace { ttl_ms } => GraceLeases { ttl_ms: *ttl_ms }.into(),
         Step::Drain { agent, is_draining } => {
             let change = AgentEdit::Drain(*is_draining);
             ChangeAgent { tenant: ME, agent: agents[*agent], change, correlation_id }.into()
         }
         Step::Sweep { chore, limit } => {
             let retires = Chore::RetireTasks(world.now().minus_ms(60_000));
-            let chores =
-                [Chore::StageDue, Chore::ReapLeases, Chore::ExpireWaiting, retires, Chore::EndCrashed];
+            let chores = [
+                Chore::StageDue,
+                Chore::ReapLeases,
+                Chore::ExpireWaiting,
+                retires,
+                Chore::EndCrashed,
+                Chore::RetireKeys,
+            ];
             Sweep { chore: chores[*chore], limit: *limit, chance: 0.5 }.into()
         }
         Step::Wait { .. } | Step::Reopen => return None,
     })
+}
+
+/// The command of a step that makes tasks.
+fn submit<R: Rig>(
+    world: &mut World<R>,
+    tasks: &mut Vec<TaskId>,
+    agents: [domain::AgentId; 3],
+    step: &Step,
+) -> Option<Command> {
+    match step {
+        Step::Submit { priority, delay_ms, eager, timeouts, key, unique } => {
+            let mut submit = world.submit_command("t", |task| {
+                task.priority = *priority;
+                task.start = Start::After(*delay_ms);
+                task.attempts_max = 2;
+                task.timeouts = timeouts_of(*timeouts);
+                task.unique = unique.map(unique_of);
+            });
+            submit.eager = eager.map(|index| agents[index]);
+            submit.key =
+                key.map(|key| IdempotencyKey { hash: [key; 32], fingerprint: [0; 32], ttl_ms: 3_000 });
+            tasks.push(submit.task.id);
+            Some(SubmitTask::into(submit))
+        }
+        Step::SubmitMany { count } => {
+            let submits = (0..*count).map(|n| {
+                let unique = (n % 2 == 0).then_some((0, usize::from(n % 3)));
+                world.submit_command("one of many", |task| task.unique = unique.map(unique_of))
+            });
+            let submits: Vec<_> = submits.collect();
+            tasks.extend(submits.iter().map(|submit| submit.task.id));
+            Some(SubmitMany { tasks: submits }.into())
+        }
+        _ => None,
+    }
+}
+
+/// The command of a step about one task.
+fn about(task: TaskId, step: &Step) -> Option<Command> {
+    let correlation_id: std::sync::Arc<str> = "r".into();
+    Some(match step {
+        Step::Finish { attempt, report, .. } => {
+            let report = match report {
+                0 | 1 => success(),
+                2 => failure(),
+                3 => timed_out(),
+                _ => handed_back(),
+            };
+            let (attempt, workspace, reporter) = (*attempt, None, None);
+            FinishAttempt { task, attempt, report, workspace, chance: 0.5, correlation_id, reporter }.into()
+        }
+        Step::Renew { attempt, .. } => RenewLease { task, attempt: *attempt, reporter: None }.into(),
+        Step::Cancel { force, .. } => {
+            CancelTask { tenant: ME, task, force: *force, grace_ms: 500, correlation_id }.into()
+        }
+        Step::Redrive { .. } => RedriveTask { tenant: ME, task, correlation_id }.into(),
+        Step::Patch { priority, label, .. } => {
+            let labels = label.map(|label| [(name("label"), label.to_string())].into());
+            PatchTask { tenant: ME, task, priority: Some(*priority), labels, correlation_id }.into()
+        }
+        Step::Output { attempt, text, .. } => AppendOutput {
+            task,
+            attempt: *attempt,
+            text: text.as_str().into(),
+            bytes_max: 12,
+            follows_cut: text.len() == 3,
+            after_bytes: None,
+            reporter: None,
+        }
+        .into(),
+        _ => return None,
+    })
+}
+
+fn unique_of((key, until): (u8, usize)) -> Unique {
+    let until = match until {
+        0 => UniqueUntil::Terminal,
+        1 => UniqueUntil::For(1_500),
+        _ => UniqueUntil::Forever,
+    };
+    let on_conflict = if key == 0 { OnConflict::ReturnExisting } else { OnConflict::Reject };
+    Unique { key: format!("k{key}"), until, on_conflict }
 }
 
 fn timeouts_of(kind: usize) -> Timeouts {

@@ -165,6 +165,13 @@ pub(super) fn readers_see_what_is_committed_from_two_connections_at_once<R: Rig>
     });
     let found: Vec<_> = found.into_iter().map(|answer| answer.unwrap().unwrap().record.id).collect();
     assert_eq!(found, ids);
+    let connections = &world.rig.metrics().reader_connections;
+    let count = |state| connections.with_label_values(&[state]).get();
+    assert_eq!(count("busy"), 0);
+    assert!(
+        (1..=4).contains(&count("idle")),
+        "as many as were needed at a time, and no more than there may be"
+    );
     let id = world.submit("later").id;
     assert_eq!(world.state(id), TaskState::Queued, "and what is committed next, too");
     assert!(world.ask(|readers| readers.ping()).as_secs() < 5);

@@ -15,9 +15,9 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::open::{FolderLock, OpenOptions, open_at};
 use crate::readers::Readers;
+use crate::sql::statement::statement;
 use crate::sqlite::batch_writer::SqliteWriter;
 use crate::sqlite::connection;
-use crate::sqlite::statement::statement;
 
 /// A store in a folder that goes with it.
 pub(crate) struct SqliteRig {
@@ -30,6 +30,7 @@ pub(crate) struct SqliteRig {
 struct Parts {
     writer: SqliteWriter,
     readers: Readers,
+    metrics: Metrics,
     highest_id: i64,
     _lock: FolderLock,
 }
@@ -52,7 +53,7 @@ impl SqliteRig {
 
     /// A checkpointer of its own.
     pub fn checkpoint_loop(&self) -> CheckpointLoop {
-        CheckpointLoop::new(self.database(), Metrics::new().unwrap())
+        CheckpointLoop::new(Some(self.database()), Metrics::new().unwrap())
     }
 
     fn options(&self) -> OpenOptions {
@@ -65,6 +66,7 @@ impl SqliteRig {
 }
 
 impl Rig for SqliteRig {
+    const HISTORIES: u32 = 64;
     type Writer = SqliteWriter;
 
     fn with_lanes(lanes_max: u32) -> Self {
@@ -80,6 +82,10 @@ impl Rig for SqliteRig {
 
     fn readers(&self) -> &Readers {
         &self.parts().readers
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.parts().metrics
     }
 
     fn clock(&self) -> &Clock {
@@ -106,8 +112,13 @@ impl Rig for SqliteRig {
             SqliteWriter::open(&self.database(), self.lanes_max, self.clock.clone(), store.metrics.clone())
                 .unwrap();
         // Ids count as of the last opening; a test that looks at them opens again.
-        self.parts =
-            Some(Parts { highest_id: store.highest_id, writer, readers: store.readers, _lock: store.lock });
+        self.parts = Some(Parts {
+            highest_id: store.highest_id,
+            writer,
+            readers: store.readers,
+            metrics: store.metrics,
+            _lock: store.lock,
+        });
     }
 
     fn refuse_title(&mut self, title: &str) {

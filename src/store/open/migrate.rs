@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::prelude::*;
@@ -14,8 +15,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::folder::{not_usable, private_file};
 use crate::error::OpenError;
+use crate::sql::statement::statement;
 use crate::sqlite::connection;
-use crate::sqlite::statement::statement;
 
 /// Every migration this program knows.
 pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -27,26 +28,52 @@ pub(super) fn run(
     source: impl MigrationSource<Sqlite>,
     folder: &Path,
 ) -> Result<bool, OpenError> {
-    let known = source.migrations().map_err(failed)?;
-    let applied = conn.applied_migrations().map_err(failed)?;
-    refuse_newer(&known, &applied)?;
-    let mut pending: Vec<_> =
-        known.into_iter().filter(|known| !applied.contains(&known.name().version())).collect();
-    pending.sort_by(|one, other| one.name().version().cmp(&other.name().version()));
-    let is_new = applied.is_empty();
-    if let Some(first) = pending.first()
+    let Pending { migrations, is_new } = pending(conn, source)?;
+    if let Some(first) = migrations.first()
         && !is_new
     {
         let copy = copy(conn, folder, &first.name().to_string())?;
-        tracing::info!(path = %copy.display(), migrations = pending.len(), "copied the database before migrating it");
+        tracing::info!(
+            path = %copy.display(), migrations = migrations.len(), "copied the database before migrating it"
+        );
     }
-    conn.run_migrations(&pending).map_err(failed)?;
+    run_all(conn, &migrations)?;
     Ok(is_new)
 }
 
+/// What a database lacks.
+pub(crate) struct Pending<DB: Backend> {
+    /// In their order.
+    pub migrations: Vec<Box<dyn Migration<DB>>>,
+    /// Whether it is empty.
+    pub is_new: bool,
+}
+
+/// What a database lacks of the migrations in `source`.
+pub(crate) fn pending<DB: Backend>(
+    conn: &mut impl MigrationHarness<DB>,
+    source: impl MigrationSource<DB>,
+) -> Result<Pending<DB>, OpenError> {
+    let known = source.migrations().map_err(failed)?;
+    let applied = conn.applied_migrations().map_err(failed)?;
+    refuse_newer(&known, &applied)?;
+    let mut migrations: Vec<_> =
+        known.into_iter().filter(|known| !applied.contains(&known.name().version())).collect();
+    migrations.sort_by(|one, other| one.name().version().cmp(&other.name().version()));
+    Ok(Pending { migrations, is_new: applied.is_empty() })
+}
+
+/// Runs them.
+pub(crate) fn run_all<DB: Backend>(
+    conn: &mut impl MigrationHarness<DB>,
+    migrations: &[Box<dyn Migration<DB>>],
+) -> Result<(), OpenError> {
+    conn.run_migrations(migrations).map(|_| ()).map_err(failed)
+}
+
 /// A newer program has changed the schema in ways this one does not know.
-fn refuse_newer(
-    known: &[Box<dyn Migration<Sqlite>>],
+fn refuse_newer<DB: Backend>(
+    known: &[Box<dyn Migration<DB>>],
     applied: &[MigrationVersion<'static>],
 ) -> Result<(), OpenError> {
     let unknown =

@@ -1,11 +1,9 @@
 //! The connections that only read, and the one hop a call takes to them.
 
-use std::path::PathBuf;
+use crate::open::Database;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use diesel::connection::SimpleConnection;
-use diesel::sqlite::SqliteConnection;
 use domain::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -13,14 +11,33 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::error::ReadError;
 use crate::metrics::Metrics;
-use crate::sqlite::connection;
-use crate::sqlite::failure::Failure;
-use crate::sqlite::queries::{KnownLanes, Session};
+use crate::sql::conn::Conn;
+use crate::sql::failure::Failure;
+use crate::sql::queries::{KnownLanes, Session};
+
+/// A read that takes this long, waiting for a connection included, is told of.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Counts a connection as busy for as long as it lives, also through a panic.
+struct Busy<'a>(&'a Metrics);
+
+impl<'a> Busy<'a> {
+    fn one(metrics: &'a Metrics) -> Self {
+        metrics.reader_connections.with_label_values(&["busy"]).inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.reader_connections.with_label_values(&["busy"]).dec();
+    }
+}
 
 /// At most so many connections as there are permits; they are opened when they are first needed.
 pub(super) struct Pool {
-    database: PathBuf,
-    idle: Mutex<Vec<SqliteConnection>>,
+    database: Database,
+    idle: Mutex<Vec<Conn>>,
     permits: Arc<Semaphore>,
     lanes: KnownLanes,
     clock: Clock,
@@ -28,7 +45,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(database: PathBuf, connections: usize, clock: Clock, metrics: Metrics) -> Self {
+    pub(super) fn new(database: Database, connections: usize, clock: Clock, metrics: Metrics) -> Self {
         Self {
             database,
             idle: Mutex::new(Vec::new()),
@@ -60,7 +77,11 @@ impl Pool {
             answer
         })
         .await;
-        self.metrics.reader_query_seconds.with_label_values(&[query]).observe(began.elapsed().as_secs_f64());
+        let took = began.elapsed();
+        self.metrics.reader_query_seconds.with_label_values(&[query]).observe(took.as_secs_f64());
+        if took >= SLOW {
+            tracing::warn!(query, seconds = took.as_secs_f64(), "a read was slow");
+        }
         match answer {
             Ok(answer) => answer.map_err(ReadError::from),
             Err(_) => Err(ReadError::Unavailable(format!("the reader of {query} panicked"))),
@@ -68,17 +89,37 @@ impl Pool {
     }
 
     fn read<T>(&self, body: impl FnOnce(&mut Session<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
-        let idle = self.idle.lock().pop();
-        let mut conn = match idle {
-            Some(conn) => conn,
-            None => connection::reader(&self.database)?,
-        };
-        conn.batch_execute("BEGIN")?;
+        let _busy = Busy::one(&self.metrics);
+        let mut conn = self.begun()?;
         let answer = body(&mut Session { conn: &mut conn, lanes: &self.lanes });
         // A connection that cannot end its transaction is not used again: it would hold on to old pages for ever.
         if conn.batch_execute("COMMIT").is_ok() {
-            self.idle.lock().push(conn);
+            self.put_back(conn);
         }
         answer
+    }
+
+    fn put_back(&self, conn: Conn) {
+        self.idle.lock().push(conn);
+        self.metrics.reader_connections.with_label_values(&["idle"]).inc();
+    }
+
+    fn take_idle(&self) -> Option<Conn> {
+        let conn = self.idle.lock().pop()?;
+        self.metrics.reader_connections.with_label_values(&["idle"]).dec();
+        Some(conn)
+    }
+
+    /// A connection in a read transaction: one that is there, unless it was lost meanwhile, or a new one.
+    fn begun(&self) -> Result<Conn, Failure> {
+        loop {
+            let Some(mut conn) = self.take_idle() else { break };
+            if conn.batch_execute("BEGIN").is_ok() {
+                return Ok(conn);
+            }
+        }
+        let mut conn = self.database.reader()?;
+        conn.batch_execute("BEGIN")?;
+        Ok(conn)
     }
 }

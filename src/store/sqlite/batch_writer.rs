@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
@@ -11,15 +10,17 @@ use domain::Timestamp;
 
 use crate::clock::Clock;
 use crate::command::Command;
-use crate::error::{OpenError, WriteError};
+use crate::error::OpenError;
 use crate::metrics::Metrics;
-use crate::outcome::Outcome;
 use crate::port::{BatchError, BatchWriter, Committed};
-use crate::sqlite::batch::{Batch, Told};
-use crate::sqlite::failure::{Failure, Remedy};
-use crate::sqlite::lanes::Lanes;
-use crate::sqlite::statement::statement;
-use crate::sqlite::{commands, connection};
+use crate::sql::apply::{self, Mode};
+use crate::sql::batch::{Batch, Told};
+use crate::sql::conn::Conn;
+use crate::sql::failure::{Failure, Remedy};
+use crate::sql::lanes::Lanes;
+use crate::sql::log::{self, LogHead};
+use crate::sql::statement::statement;
+use crate::sqlite::connection;
 
 /// Above this size of the write-ahead log the writer waits for readers and truncates it: 64 MiB.
 const WAL_BYTES_MAX: u64 = 64 << 20;
@@ -28,18 +29,9 @@ const WAL_BYTES_STEP: u64 = 16 << 20;
 /// How often a batch is tried while another program holds the database; each try waits for the busy timeout.
 const BUSY_TRIES: u32 = 5;
 
-/// How a batch's commands share its transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// All or none.
-    Together,
-    /// Each within a savepoint of its own, so that one that fails takes none with it.
-    Apart,
-}
-
 /// Applies batches to a SQLite database.
 pub(crate) struct SqliteWriter {
-    conn: SqliteConnection,
+    conn: Conn,
     wal: PathBuf,
     lanes: Lanes,
     lanes_max: usize,
@@ -60,8 +52,8 @@ impl SqliteWriter {
     ) -> Result<Self, OpenError> {
         let said = |error: Failure| OpenError::Database(error.to_string());
         let mut conn =
-            connection::writer(database).map_err(|error| OpenError::Database(error.to_string()))?;
-        let (last_seq, last_at) = log_head(&mut conn).map_err(said)?;
+            Conn::from(connection::writer(database).map_err(|error| OpenError::Database(error.to_string()))?);
+        let (last_seq, last_at) = log::head(&mut conn).map_err(said)?;
         let lanes = Lanes::load(&mut conn).map_err(said)?;
         Ok(Self {
             conn,
@@ -84,16 +76,12 @@ impl SqliteWriter {
             .map_err(|error| Failure::from(error).remedy().before_commit())?;
         let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, self.last_seq);
         let nothing = open.mark();
-        let applied = match mode {
-            Mode::Together => together(&mut open, batch),
-            Mode::Apart => apart(&mut open, batch),
-        };
-        let written = applied.and_then(|outcomes| {
+        let written = apply::apply(&mut open, batch, mode).and_then(|outcomes| {
             open.flush().map_err(|failure| failure.remedy())?;
             Ok(outcomes)
         });
         let committed = written.map_err(Remedy::before_commit).and_then(|outcomes| {
-            execute(&mut open, "COMMIT")?;
+            apply::execute(&mut open, "COMMIT")?;
             Ok(outcomes)
         });
         match committed {
@@ -118,7 +106,10 @@ impl SqliteWriter {
 impl SqliteWriter {
     /// The connection, to set it to what a full or a read-only disk does.
     pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.conn
+        match &mut self.conn {
+            Conn::Sqlite(conn) => conn,
+            Conn::Postgres(_) => panic!("this is SQLite's writer"),
+        }
     }
 
     /// Tidies as if the log were too large above so many bytes.
@@ -126,45 +117,6 @@ impl SqliteWriter {
         self.truncates_above = bytes;
         self.tidy();
     }
-}
-
-fn together(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcome, WriteError>>, Remedy> {
-    let mut outcomes = Vec::with_capacity(batch.len());
-    for command in batch {
-        outcomes.push(Ok(commands::apply(open, command).map_err(|failure| failure.remedy())?));
-    }
-    Ok(outcomes)
-}
-
-fn apart(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcome, WriteError>>, Remedy> {
-    let mut outcomes = Vec::with_capacity(batch.len());
-    for command in batch {
-        let before = open.mark();
-        execute(open, "SAVEPOINT command")?;
-        // Events are written at once, so that one that cannot be is its own command's fault.
-        let applied = commands::apply(open, command).and_then(|outcome| open.flush().map(|()| outcome));
-        match applied {
-            Ok(outcome) => {
-                execute(open, "RELEASE command")?;
-                outcomes.push(Ok(outcome));
-            }
-            Err(failure) => match failure.remedy() {
-                Remedy::RefuseCommand(why) => {
-                    open.go_back(before);
-                    execute(open, "ROLLBACK TO command; RELEASE command")?;
-                    outcomes.push(Err(WriteError::Refused(why)));
-                }
-                remedy @ (Remedy::TryAgain(_) | Remedy::Reopen(_) | Remedy::DiskFailed(_)) => {
-                    return Err(remedy);
-                }
-            },
-        }
-    }
-    Ok(outcomes)
-}
-
-fn execute(open: &mut Batch<'_>, sql: &str) -> Result<(), Remedy> {
-    open.conn.batch_execute(sql).map_err(|error| Failure::from(error).remedy())
 }
 
 impl BatchWriter for SqliteWriter {
@@ -222,24 +174,17 @@ impl BatchWriter for SqliteWriter {
 }
 
 /// Moves the whole log into the database and empties it, waiting a little for readers; `false` when they stayed.
-fn truncate(conn: &mut SqliteConnection) -> QueryResult<bool> {
+fn truncate(conn: &mut Conn) -> QueryResult<bool> {
     conn.batch_execute("PRAGMA busy_timeout = 200")?;
-    let truncated = TruncateWal {}.get_result::<(i64,)>(conn);
+    let truncated = conn.get_result::<(i64,), _>(TruncateWal {});
     conn.batch_execute("PRAGMA busy_timeout = 5000")?;
     truncated.map(|(busy,)| busy == 0)
 }
 
-/// The last `seq` and the latest time of the log.
+/// The last `seq` and the latest time of the log of a database that is looked at from outside.
 pub(crate) fn log_head(conn: &mut SqliteConnection) -> Result<(i64, Timestamp), Failure> {
     let (seq, at): (i64, i64) = LogHead {}.get_result(conn)?;
     Ok((seq, Timestamp::from_micros(at)))
-}
-
-statement! {
-    /// The last `seq`, also when retention has emptied the log, and its time.
-    LogHead {} -> (BigInt, BigInt) =
-    "SELECT max(coalesce((SELECT max(seq) FROM events), 0), events_floor), \
-     coalesce((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0) FROM hive WHERE id = 1"
 }
 
 statement! {

@@ -15,6 +15,8 @@ use crate::port::{BatchError, BatchWriter, Committed};
 const BATCH_COMMANDS_MAX: usize = 2_000;
 /// Most bytes of one transaction, so that a few large inputs do not hold up the small commands behind them.
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// A batch that takes this long to be committed is told of.
+const SLOW: Duration = Duration::from_secs(1);
 /// How long a run waits for a command before it looks whether it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -89,7 +91,11 @@ fn commit(shared: &Shared, writer: &mut dyn BatchWriter, batch: Vec<Envelope>) -
     metrics.writer_batch_commands.observe(f64::from(u32::try_from(commands.len()).unwrap_or(u32::MAX)));
     match writer.apply(&commands) {
         Ok(committed) => {
-            metrics.writer_commit_seconds.observe(began.elapsed().as_secs_f64());
+            let took = began.elapsed();
+            metrics.writer_commit_seconds.observe(took.as_secs_f64());
+            if took >= SLOW {
+                tracing::warn!(seconds = took.as_secs_f64(), commands = commands.len(), "a commit was slow");
+            }
             metrics.writer_batches.with_label_values(&["committed"]).inc();
             count(metrics, &commands, Some(&committed));
             answer(shared, replies, committed);

@@ -1,0 +1,91 @@
+//! Takes heads of one lane and priority for an agent.
+
+use std::sync::Arc;
+
+use diesel::sql_types::{Nullable, Text};
+
+use crate::command::ClaimTasks;
+use crate::outcome::ClaimedTask;
+use crate::postgres::rows::Head;
+use crate::sql::agent_row;
+use crate::sql::batch::Batch;
+use crate::sql::failure::Failure;
+use crate::sql::moves::{self, Start};
+use crate::sql::spec_row::{RawSpec, Spec, SpecSql, spec_columns};
+use crate::sql::statement::statement;
+use crate::sql::task_row::{RawTask, TaskRow, TaskSql, task_columns};
+use domain::LaneId;
+
+/// Heads that are read at a time.
+const BLOCK: u32 = 64;
+/// Inputs that one claim brings at most, beyond the last one: 8 MiB. The agent's next claim goes on.
+const INPUT_BYTES_MAX: usize = 8 << 20;
+/// Heads that have waited too long and are passed over in one claim; the janitor makes dead letters of them.
+const EXPIRED_MAX: u32 = 256;
+
+pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<ClaimedTask>, Failure> {
+    let Ok(lane) = batch.lane_spec(command.lane) else { return Ok(Vec::new()) };
+    if !agent_row::may_take(batch.conn, command.agent, &lane)? {
+        return Ok(Vec::new());
+    }
+    let most = usize::try_from(command.count).unwrap_or(usize::MAX);
+    let (mut claimed, mut after, mut input_bytes, mut expired) = (Vec::new(), 0, 0, 0);
+    while claimed.len() < most && input_bytes < INPUT_BYTES_MAX && expired < EXPIRED_MAX {
+        let left = u32::try_from(most - claimed.len()).unwrap_or(u32::MAX);
+        let count = left.min(BLOCK);
+        let heads = heads(batch, (command.lane, command.priority), after, count)?;
+        let is_last = u32::try_from(heads.len()).unwrap_or(u32::MAX) < count;
+        for (mut task, spec, input) in heads {
+            after = task.id.raw();
+            if task.wait_deadline_at.is_some_and(|deadline| deadline <= batch.now) {
+                expired += 1;
+                continue;
+            }
+            let start = Start {
+                agent: command.agent,
+                timeouts: &spec.timeouts,
+                lease_ttl_ms: command.lease_ttl_ms,
+                correlation_id: &spec.correlation_id,
+            };
+            if moves::begin(batch, &mut task, &start)? {
+                task.store(batch.conn)?;
+                input_bytes += input.as_ref().map_or(0, |input| input.len());
+                claimed.push(moves::claimed(&task, spec, &lane, input)?);
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(claimed)
+}
+
+/// At most `count` of the oldest queued tasks of one lane and priority above an id.
+fn heads(
+    batch: &mut Batch<'_>,
+    (lane, priority): (LaneId, u8),
+    after: i64,
+    count: u32,
+) -> Result<Vec<Head>, Failure> {
+    if let Some(session) = batch.conn.gathering() {
+        return session.heads((lane, priority), after, usize::try_from(count).unwrap_or(usize::MAX));
+    }
+    let heads = Heads { lane: lane.0, priority: i16::from(priority), after, count: i64::from(count) };
+    let rows: Vec<(RawTask, RawSpec, Option<String>)> = batch.conn.load(heads)?;
+    let head = |(task, spec, input): (_, _, Option<String>)| {
+        Ok((TaskRow::try_from(task)?, Spec::try_from(spec)?, input.map(Arc::from)))
+    };
+    rows.into_iter().map(head).collect()
+}
+
+statement! {
+    /// The oldest queued tasks of one lane and priority above an id, with what their agent needs.
+    Heads { lane: i64, priority: i16, after: i64, count: i64 } -> (
+        TaskSql, SpecSql, Nullable<Text>,
+    ) =
+    concat!("SELECT ", task_columns!(), ", ", spec_columns!(), ", s.input FROM tasks t"), (" INDEXED BY tasks_queued CROSS", ""),
+    " JOIN task_specs s ON s.task_id = t.id WHERE t.state = 1 AND t.lane_id = "; lane,
+    " AND t.priority = "; priority,
+    " AND t.id > "; after,
+    " ORDER BY t.id LIMIT "; count
+}
