@@ -101,6 +101,19 @@ async fn states(hive: &Hive) -> Result<HashMap<String, String>> {
     }
 }
 
+/// What clients were told, once they were told of so many submits and completions.
+async fn told_of(told: &Told, submits: usize, completions: usize) -> Result<HashMap<String, u32>> {
+    let began = Instant::now();
+    loop {
+        let now = told.lock().unwrap().clone();
+        if now.len() > submits && now.values().filter(|rank| **rank == 2).count() > completions {
+            return Ok(now);
+        }
+        ensure!(began.elapsed() < tests::PATIENCE, "{} tasks are not enough to prove anything", now.len());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Backups under load, each with what had been acknowledged before it began.
 async fn backups_under_load(
     hive: &Hive,
@@ -108,9 +121,8 @@ async fn backups_under_load(
     folder: &Path,
 ) -> Result<Vec<(Value, HashMap<String, u32>)>> {
     let mut made = Vec::new();
-    for number in 0..3 {
-        tokio::time::sleep(Duration::from_millis(600)).await;
-        let before = told.lock().unwrap().clone();
+    for number in 1..=3 {
+        let before = told_of(told, 100 * number, 30 * number).await?;
         let file = folder.join(format!("{number}.db"));
         let data_dir = hive.folder().to_owned();
         let created =
@@ -123,7 +135,8 @@ async fn backups_under_load(
 #[tokio::test]
 async fn slow_a_backup_under_load_restores_to_all_that_was_acknowledged_before_it_began() -> Result<()> {
     let place = tempfile::tempdir()?;
-    let options = Options::default().set("HIVE__LEASE__TTL_MS", 2_000);
+    // Longer than a busy machine takes for five reports, short enough to wait for.
+    let options = Options::default().set("HIVE__LEASE__TTL_MS", 5_000);
     let hive = Hive::start_with(options.clone().folder(&place.path().join("data"))).await?;
     let agents = [hive.agent("one", &[], 300).await?, hive.agent("two", &[], 300).await?];
     let epoch = hive.get("/api/v2/system").await?["epoch"].clone();
@@ -142,8 +155,6 @@ async fn slow_a_backup_under_load_restores_to_all_that_was_acknowledged_before_i
     let (load, made) = tokio::join!(load, take);
     load?;
     let (created, before) = made?.pop().context("a backup")?;
-    ensure!(before.len() > 200, "too little was submitted to prove anything: {}", before.len());
-    ensure!(before.values().filter(|rank| **rank == 2).count() > 50, "too little was completed");
     let ahead = u64::try_from(states(&hive).await?.len())?;
     ensure!(created["task_count"].as_u64() < Some(ahead), "the load went on during the backup: {created}");
     drop(hive);
@@ -179,7 +190,7 @@ async fn finish_all(hive: &Hive, agents: &[String], count: usize) -> Result<()> 
     let began = Instant::now();
     loop {
         for agent in agents {
-            for assignment in hive.lease(agent, 50, 100).await? {
+            for assignment in hive.lease(agent, 5, 100).await? {
                 let id = assignment["task_id"].as_str().context("an id")?;
                 let report = json!({"attempt": assignment["attempt"], "result": "later"});
                 hive.post(&format!("/api/v2/tasks/{id}/complete"), &report, 200).await?;
