@@ -1,6 +1,7 @@
 //! Rig of the integration suite: starts the real program on a free port, with a data folder of its own, and speaks to it
 //! as any client would.
 
+pub mod database;
 pub mod processes;
 pub mod sockets;
 pub mod worker;
@@ -116,6 +117,11 @@ impl Hive {
         command.args(["serve", "--bind", bind, "--data-dir"]).arg(&folder);
         command.envs(options.settings.iter().map(|(key, value)| (*key, value.as_str())));
         std::fs::create_dir_all(folder.parent().context("a folder in a folder")?)?;
+        if options.settings.iter().all(|(key, _)| *key != "HIVE__DATABASE__URL")
+            && let Some(url) = database::of_folder(&folder)?
+        {
+            command.env("HIVE__DATABASE__URL", url);
+        }
         let _ = std::fs::remove_file(folder.join("server.json"));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log_path(&folder))?;
         let mut child = command

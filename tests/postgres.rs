@@ -1,30 +1,11 @@
 //! A hive whose database is a PostgreSQL server: the real program, killed and started again.
 
-use std::process::{Command, Output};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::json;
+use tests::database::schema as database;
 use tests::{Hive, Options, program};
-
-/// A schema of its own on the server of this run of the tests, by the URL that leads into it.
-fn database(name: &str) -> Result<String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/postgres");
-    let runner = std::os::unix::process::parent_id().to_string();
-    let url = told(Command::new(script).arg(runner).output()?)?;
-    let schema = format!("{name}_{}", std::process::id());
-    told(
-        Command::new("psql")
-            .args([&url, "--quiet", "--command", &format!("CREATE SCHEMA {schema}")])
-            .output()?,
-    )?;
-    Ok(format!("{url}?options=-csearch_path%3D{schema}"))
-}
-
-/// What a program that ended well wrote.
-fn told(output: Output) -> Result<String> {
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
 
 /// A command of the hive about its own surroundings, with this database: exit code and what it wrote.
 fn local(url: &str, hive: &Hive, arguments: &[&str]) -> Result<(i32, String)> {

@@ -12,7 +12,7 @@ use super::Rig;
 use super::postgres_rig::PostgresRig;
 use super::world::{ME, World};
 use crate::command::{CancelTask, Command, PatchTask, RecordSystemEvent};
-use crate::error::OpenError;
+use crate::error::{OpenError, WriteError};
 use crate::open::{OpenOptions, open};
 use crate::port::{BatchError, BatchWriter, Committed};
 use crate::sql::statement::statement;
@@ -240,6 +240,26 @@ fn forward(mut from: UnixStream, mut to: UnixStream, is_cut: impl Fn(&[u8]) -> b
         let _ = to.shutdown(std::net::Shutdown::Both);
     });
     drop(forwarding.unwrap());
+}
+
+#[test]
+fn rows_that_cannot_be_understood_refuse_the_commands_that_need_them_and_no_others() {
+    let mut world = Pg::new();
+    let ids = [world.submit("a").id, world.submit("b").id, world.submit("c").id];
+    let [spec, row, fine] = ids;
+    world.rig.schema.execute(&format!(
+        "UPDATE task_specs SET labels = 'no JSON' WHERE task_id = {}; ALTER TABLE tasks DROP CONSTRAINT \
+         tasks_priority_check; UPDATE tasks SET priority = -1 WHERE id = {}",
+        spec.raw(),
+        row.raw()
+    ));
+    let outcomes = world.batch(&ids.map(|id| patch(id, 7))).outcomes;
+    for (outcome, what) in outcomes.iter().zip(["labels", &format!("task {}", row.raw())]) {
+        let Err(WriteError::Refused(why)) = outcome else { panic!("{outcome:?}") };
+        assert!(why.starts_with(&format!("a stored {what} cannot be understood")), "{why}");
+    }
+    assert!(outcomes[2].is_ok());
+    assert_eq!(world.task(fine).priority, 7);
 }
 
 #[test]

@@ -11,7 +11,6 @@ use super::turn::{HoldTurn, Standing, TakeTurn, Turn};
 use super::unit::{KeyRow, SpecSlot, Unit};
 use super::wanted::Wanted;
 use crate::sql::agent_row;
-use crate::sql::failure::Failure;
 use crate::sql::spec_row::{RawSpec, Spec};
 use crate::sql::task_row::{RawTask, TaskRow};
 
@@ -119,20 +118,24 @@ impl LockHeads {
     }
 }
 
-/// Notes what was read.
-pub(super) fn learn(unit: &mut Unit, fetched: Fetched) -> QueryResult<()> {
+/// Notes what was read. What cannot be understood is left out: the command that asks for it reads it again, and is told.
+pub(super) fn learn(unit: &mut Unit, fetched: Fetched) {
     match fetched {
         Fetched::Begun | Fetched::Standing(_) => {}
         Fetched::Tasks(rows) => {
             for raw in rows {
-                let row = TaskRow::try_from(raw).map_err(unreadable)?;
-                unit.learn_task(row.id.raw(), Some(row));
+                let id = raw.id();
+                match TaskRow::try_from(raw) {
+                    Ok(row) => unit.learn_task(id, Some(row)),
+                    Err(_) => unit.doubt_task(id),
+                }
             }
         }
         Fetched::Specs(rows) => {
             for (task, raw) in rows {
-                let spec = Spec::try_from(raw).map_err(unreadable)?;
-                unit.specs.entry(task).or_insert(SpecSlot { spec, input: None });
+                if let Ok(spec) = Spec::try_from(raw) {
+                    unit.specs.entry(task).or_insert(SpecSlot { spec, input: None });
+                }
             }
         }
         Fetched::Standings(rows) => {
@@ -152,40 +155,38 @@ pub(super) fn learn(unit: &mut Unit, fetched: Fetched) -> QueryResult<()> {
                 unit.uniques.insert((tenant, key), Some((task, expires_at)));
             }
         }
-        Fetched::Heads(heads, runs) => learn_heads(unit, heads, &runs)?,
+        Fetched::Heads(heads, runs) => learn_heads(unit, heads, &runs),
     }
-    Ok(())
 }
 
 /// Notes heads of runs, and how far each run is known by them.
-pub(super) fn learn_heads(
-    unit: &mut Unit,
-    heads: Vec<RawHead>,
-    runs: &[(super::unit::Run, i64)],
-) -> QueryResult<()> {
+pub(super) fn learn_heads(unit: &mut Unit, heads: Vec<RawHead>, runs: &[(super::unit::Run, i64)]) {
     let mut found: Vec<(i64, i64)> = vec![(0, i64::MIN); runs.len()];
     for (place, task, spec, input) in heads {
-        let row = TaskRow::try_from(task).map_err(unreadable)?;
-        let spec = Spec::try_from(spec).map_err(unreadable)?;
-        let id = row.id.raw();
+        let id = task.id();
         let place = usize::try_from(place).ok().and_then(|place| place.checked_sub(1));
         if let Some((count, last)) = place.and_then(|place| found.get_mut(place)) {
             *count = count.saturating_add(1);
             *last = (*last).max(id);
         }
+        let Ok(row) = TaskRow::try_from(task) else { continue };
         unit.learn_task(id, Some(row));
-        unit.specs.entry(id).or_insert(SpecSlot { spec, input: None }).input = Some(input.map(Into::into));
+        if let Ok(spec) = Spec::try_from(spec) {
+            unit.specs.entry(id).or_insert(SpecSlot { spec, input: None }).input =
+                Some(input.map(Into::into));
+        }
     }
     for ((run, asked), (count, last)) in runs.iter().zip(found) {
         unit.knows_to(*run, if count < *asked { i64::MAX } else { last });
     }
-    Ok(())
 }
 
 /// What was asked for and not found is not there.
 pub(super) fn learn_absences(unit: &mut Unit, wanted: &Wanted) {
     for id in &wanted.tasks {
-        unit.learn_task(*id, None);
+        if !unit.is_in_doubt(*id) {
+            unit.learn_task(*id, None);
+        }
     }
     for id in &wanted.agents {
         unit.standings.entry(*id).or_insert(None);
@@ -196,10 +197,4 @@ pub(super) fn learn_absences(unit: &mut Unit, wanted: &Wanted) {
     for id in &wanted.uniques {
         unit.uniques.entry(id.clone()).or_insert(None);
     }
-}
-
-/// A row that cannot be understood, as an error of the database: the batch is then applied command by command, and the
-/// one that needs the row is told so.
-fn unreadable(failure: Failure) -> diesel::result::Error {
-    diesel::result::Error::DeserializationError(failure.to_string().into())
 }

@@ -135,7 +135,7 @@ impl PgSession {
         for fetched in fetched {
             match fetched {
                 Fetched::Standing(found) => standing = found,
-                fetched => fetch::learn(&mut self.unit, fetched)?,
+                fetched => fetch::learn(&mut self.unit, fetched),
             }
         }
         fetch::learn_absences(&mut self.unit, &wanted);

@@ -74,6 +74,8 @@ pub(super) type Run = (i64, u8);
 #[derive(Default)]
 pub(super) struct Unit {
     tasks: BTreeMap<i64, TaskSlot>,
+    /// Tasks whose rows are there and could not be understood.
+    doubtful: BTreeSet<i64>,
     /// Ids of the tasks here that are queued, by lane and priority.
     queued: HashMap<Run, BTreeSet<i64>>,
     /// Up to which id every queued task of a lane and priority is here; `i64::MAX` once all are.
@@ -125,6 +127,16 @@ impl Unit {
             self.index(row);
         }
         self.tasks.insert(id, TaskSlot { row, fate: Fate::Kept });
+    }
+
+    /// A task is there, but its row cannot be understood.
+    pub(super) fn doubt_task(&mut self, id: i64) {
+        self.doubtful.insert(id);
+    }
+
+    /// Whether nothing can be said of a task here, not even that it is not there.
+    pub(super) fn is_in_doubt(&self, id: i64) -> bool {
+        self.doubtful.contains(&id)
     }
 
     /// A task changes.

@@ -71,6 +71,13 @@ pub(crate) struct RawTask {
     last_event_seq: i64,
 }
 
+impl RawTask {
+    /// Which task it is, also when the rest cannot be understood.
+    pub(crate) const fn id(&self) -> i64 {
+        self.id
+    }
+}
+
 /// Which wait was too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expiry {
