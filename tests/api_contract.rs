@@ -238,7 +238,7 @@ async fn the_system_shows_its_counts_its_log_and_its_actors() -> Result<()> {
     hive.agent("one", &[], 1).await?;
     hive.submit(&json!({"title": "t"})).await?;
     let system = hive.until("/api/v2/system", |system| system["tasks"]["queued"] == 1).await?;
-    assert_eq!((&system["phase"], &system["database"]), (&json!("serving"), &json!("sqlite")));
+    assert_eq!((&system["phase"], &system["database"]), (&json!("serving"), &json!(tests::database::kind())));
     assert_eq!((&system["agents"]["total"], &system["tasks"]["total"]), (&json!(1), &json!(1)));
     assert_eq!(system["data_dir"], json!(hive.folder()));
     let (_, version, _) = tests::cli(&hive, &["--version"])?;

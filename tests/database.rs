@@ -24,9 +24,19 @@ pub fn schema(name: &str) -> Result<String> {
     Ok(format!("{url}?options=-csearch_path%3D{schema}"))
 }
 
+/// Which database the hives of this run have.
+#[must_use]
+pub fn kind() -> &'static str {
+    if is_postgres() { "postgresql" } else { "sqlite" }
+}
+
+fn is_postgres() -> bool {
+    std::env::var_os(TESTS_ON).is_some_and(|on| on == "postgres")
+}
+
 /// The database of a data folder, where the whole suite runs on PostgreSQL; the same one each time.
 pub(crate) fn of_folder(folder: &Path) -> Result<Option<String>> {
-    if std::env::var_os(TESTS_ON).is_none_or(|on| on != "postgres") {
+    if !is_postgres() {
         return Ok(None);
     }
     let note = folder.with_extension("database");

@@ -50,7 +50,7 @@ impl Reader {
             };
             number.filter(|number| allowed.contains(number))
         };
-        self.read(key, &words, true, accept, Raw::to_string).unwrap_or_default()
+        self.read(key, (&words, true), accept, Raw::to_string).unwrap_or_default()
     }
 
     /// As [`Reader::whole`], for what is counted in memory.
@@ -69,7 +69,7 @@ impl Reader {
             Raw::Text(text) | Raw::EnvText(text) => accept(text),
             Raw::Whole(_) | Raw::Other(_) => None,
         };
-        self.read(key, words, false, accept, Raw::to_string).unwrap_or_default()
+        self.read(key, (words, false), accept, Raw::to_string).unwrap_or_default()
     }
 
     /// As [`Reader::text`], for text of which a part is a secret; `masked` is what may be shown of it.
@@ -88,7 +88,7 @@ impl Reader {
             Raw::Text(text) | Raw::EnvText(text) => Raw::Text(masked(text)).to_string(),
             Raw::Whole(_) | Raw::Other(_) => raw.to_string(),
         };
-        self.read(key, words, false, accept, shown).unwrap_or_default()
+        self.read(key, (words, false), accept, shown).unwrap_or_default()
     }
 
     /// Ends the reading: what was read, or every problem there is.
@@ -108,8 +108,7 @@ impl Reader {
     fn read<T>(
         &mut self,
         key: &'static str,
-        words: &str,
-        is_number: bool,
+        (words, is_number): (&str, bool),
         accept: impl Fn(&Raw) -> Option<T>,
         shown: impl Fn(&Raw) -> String,
     ) -> Option<T> {

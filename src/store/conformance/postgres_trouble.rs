@@ -246,7 +246,7 @@ fn forward(mut from: UnixStream, mut to: UnixStream, is_cut: impl Fn(&[u8]) -> b
 fn rows_that_cannot_be_understood_refuse_the_commands_that_need_them_and_no_others() {
     let mut world = Pg::new();
     let ids = [world.submit("a").id, world.submit("b").id, world.submit("c").id];
-    let [spec, row, fine] = ids;
+    let [row, spec, fine] = ids;
     world.rig.schema.execute(&format!(
         "UPDATE task_specs SET labels = 'no JSON' WHERE task_id = {}; ALTER TABLE tasks DROP CONSTRAINT \
          tasks_priority_check; UPDATE tasks SET priority = -1 WHERE id = {}",
@@ -254,7 +254,7 @@ fn rows_that_cannot_be_understood_refuse_the_commands_that_need_them_and_no_othe
         row.raw()
     ));
     let outcomes = world.batch(&ids.map(|id| patch(id, 7))).outcomes;
-    for (outcome, what) in outcomes.iter().zip(["labels", &format!("task {}", row.raw())]) {
+    for (outcome, what) in outcomes.iter().zip([&*format!("task {}", row.raw()), "labels"]) {
         let Err(WriteError::Refused(why)) = outcome else { panic!("{outcome:?}") };
         assert!(why.starts_with(&format!("a stored {what} cannot be understood")), "{why}");
     }
