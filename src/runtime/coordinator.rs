@@ -6,7 +6,7 @@
 //! Invariant: it decides, the writer commits, and only then anybody acts. It never waits for the store inside a
 //! handler: answers go from the writer's thread to whoever asked.
 //!
-//! Messages: [`SubmitTask`], [`SubmitMany`], [`Apply`], [`ChangeKeys`](change_keys::ChangeKeys), [`Offer`],
+//! Messages: [`SubmitTask`], [`SubmitMany`], [`Apply`], `ChangeKeys`, [`Offer`],
 //! [`RefreshAgent`], [`RefreshQueues`], [`RestartAgent`],
 //! [`AgentGivenUp`], [`Advance`]. Told
 //! upward: nothing; what happened is in the events.
