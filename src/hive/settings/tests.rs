@@ -124,6 +124,6 @@ fn the_password_of_a_database_is_shown_nowhere() {
         assert_eq!(found.value, shown, "{url}");
     }
     let told = problems(&Flags::default(), &[("HIVE__DATABASE__URL", "mysql://me:hunter2@db/hive")]);
-    assert!(told[0].contains("mysql://me:…@db/hive must be empty"), "{told:?}");
+    assert!(told[0].contains(r#""mysql://me:…@db/hive" must be empty"#), "{told:?}");
     assert!(!told[0].contains("hunter2"), "{told:?}");
 }
