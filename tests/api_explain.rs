@@ -60,8 +60,8 @@ async fn a_waiting_task_says_what_its_agents_lack_and_how_they_stand() -> Result
     let next = hive.submit(&json!({"title": "t", "requires": ["gpu", "rust"]})).await?;
     let free = json!({"code": "agents_free", "agents": 1, "slots": 1, "position": 1});
     has(&why(&hive, &next, "queued").await?, &free);
-    let other = hive.submit(&json!({"title": "t", "requires": ["rust"]})).await?;
     assert_eq!(claim(&hive, &coder).await?["task_id"], next.as_str());
+    let other = hive.submit(&json!({"title": "t", "requires": ["rust"]})).await?;
     has(
         &why(&hive, &other, "queued").await?,
         &json!({"code": "agents_busy", "agents": 1, "slots": 2, "position": 1}),

@@ -15,7 +15,7 @@ const MANY: u32 = 1_000;
 
 /// Up to 1,000 dead letters: those in `task_ids`, or those that fit `filter`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[schema(examples(json!({"filter": {"queue": "reports"}, "limit": 100})))]
+#[schema(examples(json!({"task_ids": ["task_04hmasw9nf6yf"]})))]
 #[serde(deny_unknown_fields, default)]
 pub struct Redrive {
     /// These; excludes `filter`.

@@ -1,6 +1,8 @@
 //! What the derives cannot say, or say too much of: parameters are never null, a default that is null is none, and of
 //! some fields only one may stand.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::Operation;
@@ -22,7 +24,13 @@ const EXCLUSIVE: &[(&str, [&str; 2])] = &[
     ("SubmitTask", ["delay_ms", "eligible_at"]),
     ("UniqueView", ["until", "ttl_ms"]),
     ("CreateApiKey", ["expires_at", "expires_in_s"]),
+    ("Redrive", ["task_ids", "filter"]),
+    ("Redrive", ["task_ids", "limit"]),
+    ("Redrive", ["task_ids", "cursor"]),
 ];
+
+/// Of these two fields of a request one must stand.
+const EITHER: &[(&str, [&str; 2])] = &[("Redrive", ["task_ids", "filter"])];
 
 /// Mends the document.
 pub(super) fn mend(document: &mut OpenApi) {
@@ -39,9 +47,16 @@ pub(super) fn mend(document: &mut OpenApi) {
         }
     }
     name_items(components);
+    let mut wrong: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for (name, fields) in EXCLUSIVE {
-        if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(*name) {
-            exclude(object, fields);
+        wrong.entry(name).or_default().push(both(fields));
+    }
+    for (name, fields) in EITHER {
+        wrong.entry(name).or_default().push(neither(fields));
+    }
+    for (name, forms) in wrong {
+        if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(name) {
+            exclude(object, forms);
         }
     }
 }
@@ -143,10 +158,17 @@ fn drop_defaults(object: &mut Object) {
     }
 }
 
-/// The builder knows no `not`; what it flattens into the schema is free.
-fn exclude(object: &mut Object, fields: &[&str; 2]) {
-    let [one, other] = fields;
+fn both([one, other]: &[&str; 2]) -> Value {
     let there = json!({"not": {"type": "null"}});
-    let both = json!({"required": [one, other], "properties": {*one: there.clone(), *other: there}});
-    object.extensions.get_or_insert_with(Extensions::default).insert("not".to_owned(), both);
+    json!({"required": [one, other], "properties": {*one: there.clone(), *other: there}})
+}
+
+fn neither([one, other]: &[&str; 2]) -> Value {
+    json!({"properties": {*one: {"type": "null"}, *other: {"type": "null"}}})
+}
+
+/// The builder knows no `not`; what it flattens into the schema is free.
+fn exclude(object: &mut Object, mut forms: Vec<Value>) {
+    let wrong = if forms.len() == 1 { forms.remove(0) } else { json!({"anyOf": forms}) };
+    object.extensions.get_or_insert_with(Extensions::default).insert("not".to_owned(), wrong);
 }
