@@ -19,9 +19,8 @@ async fn the_one_node_tells_its_process_its_attempts_and_what_it_uses() -> Resul
         assert_eq!(node[member], system[member], "{member}");
     }
     assert_eq!((&node["pid"], &node["attempts"]), (&json!(hive.pid()), &json!(1)));
-    let status = std::fs::read_to_string(format!("/proc/{}/status", hive.pid()))?;
-    let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).context("threads")?;
-    assert_eq!(node["threads"], json!(threads.trim().parse::<u32>()?));
+    // Those that wait for the disk come and go.
+    assert!(node["threads"].as_u64().is_some_and(|threads| (4..100).contains(&threads)), "{node}");
     let resident = node["memory_bytes"].as_u64().context("memory")?;
     assert!((1 << 20..1 << 30).contains(&resident), "{resident} bytes");
     assert!(node["cpu_ms"].as_u64().is_some_and(|ms| ms < 60_000), "{node}");
