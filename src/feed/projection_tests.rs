@@ -150,6 +150,10 @@ fn a_checkpoint_anywhere_leads_to_the_same_projection() {
         }
         assert_eq!(resumed.totals(), whole.totals());
         assert_eq!(resumed.queues(TenantId::DEFAULT), whole.queues(TenantId::DEFAULT));
+        for (name, figures) in whole.queues(TenantId::DEFAULT) {
+            assert_eq!(whole.queue(TenantId::DEFAULT, &name), figures, "one by one as all together");
+            assert_eq!(whole.queue(TenantId(2), &name), QueueFigures::default());
+        }
         assert_eq!(resumed.agent(AgentId::from_raw(9)), whole.agent(AgentId::from_raw(9)));
     }
 }

@@ -103,7 +103,7 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
     )];
     found.extend(folder::examine(&folder));
     match &settings.store.database_url {
-        Some(url) => found.push(database::examine_server(url.reveal())),
+        Some(url) => found.extend(database::examine_server(url.reveal())),
         None => found.extend(database::examine(&folder)),
     }
     found.extend(machine::examine());

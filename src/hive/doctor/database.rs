@@ -33,9 +33,9 @@ pub fn examine(folder: &Path) -> Vec<Finding> {
     vec![whole(&database, metadata.len(), &glance), log(log_bytes), clock(Some(&glance))]
 }
 
-/// Asks a PostgreSQL server whether it is there and what it is.
-pub fn examine_server(url: &str) -> Finding {
-    match store::server::look(url) {
+/// Asks a PostgreSQL server whether it is there and what it is, and looks at the clock of this machine.
+pub fn examine_server(url: &str) -> Vec<Finding> {
+    let finding = match store::server::look(url) {
         Ok(server) if server.version < SERVER_VERSION_MIN => {
             Finding::problem("database", format!("PostgreSQL {}", server.version))
                 .advise(format!("the hive needs PostgreSQL {SERVER_VERSION_MIN} or later"))
@@ -46,7 +46,8 @@ pub fn examine_server(url: &str) -> Finding {
         }
         Err(error) => Finding::problem("database", with_causes(&error))
             .advise("does `psql` reach the database by the same URL (`database.url`)?"),
-    }
+    };
+    vec![finding, clock(None)]
 }
 
 fn whole(database: &Path, bytes: u64, glance: &Glance) -> Finding {

@@ -25,8 +25,12 @@ pub fn examine(folder: &Path) -> Vec<Finding> {
     let finding = if !metadata.is_dir() {
         Finding::problem("folder", format!("{shown} is no folder")).advise("--data-dir PATH chooses another")
     } else if access(folder, Access::WRITE_OK | Access::READ_OK | Access::EXEC_OK).is_err() {
-        Finding::problem("folder", format!("{shown} cannot be written by user {myself}"))
-            .advise(format!("run this and the hive as user {}, who owns it", metadata.uid()))
+        let finding = Finding::problem("folder", format!("{shown} cannot be written by user {myself}"));
+        if metadata.uid() == myself {
+            finding.advise(format!("chmod 700 {shown}; if that changes nothing, its disk is mounted read-only"))
+        } else {
+            finding.advise(format!("run this and the hive as user {}, who owns it", metadata.uid()))
+        }
     } else if metadata.uid() != myself {
         Finding::note(
             "folder",

@@ -97,8 +97,7 @@ impl Coordinator {
         if self.is_ready {
             return self.books.waiting_in(tenant, queue);
         }
-        let queues = self.shared.feed.read(|projection| projection.queues(tenant));
-        queues.into_iter().find(|(name, _)| name == queue).map_or(0, |(_, figures)| figures.counts.waiting())
+        self.shared.feed.read(|projection| projection.queue(tenant, queue)).counts.waiting()
     }
 
     /// Why a task cannot be submitted now; `more` come into its queue before it.

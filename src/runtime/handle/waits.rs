@@ -37,11 +37,8 @@ impl RuntimeHandle {
                 let held = projection.agent(agent.id).working;
                 (agent, held)
             };
-            let queues = projection.queues(task.tenant);
-            let figures =
-                queues.into_iter().find(|(name, _)| *name == task.queue).map(|(_, figures)| figures);
             let agents: Vec<(Agent, u64)> = agents.into_iter().map(holding).collect();
-            (agents, figures.unwrap_or_default())
+            (agents, projection.queue(task.tenant, &task.queue))
         });
         let spec = LaneSpec {
             tenant: task.tenant,
