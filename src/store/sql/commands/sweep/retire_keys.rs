@@ -13,15 +13,15 @@ pub(super) fn apply(batch: &mut Batch<'_>, limit: u32) -> Result<u32, Failure> {
 }
 
 statement! {
-    /// Keys whose time is over, longest over first.
+    /// Keys whose time is over, longest over first; of equals the same ones on every database.
     DeleteKeys { now: i64, limit: i64 } =
     "DELETE FROM task_keys WHERE (tenant_id, hash, kind) IN (SELECT tenant_id, hash, kind FROM task_keys \
-     WHERE expires_at <= "; now, " ORDER BY expires_at LIMIT "; limit, ")"
+     WHERE expires_at <= "; now, " ORDER BY expires_at, tenant_id, hash, kind LIMIT "; limit, ")"
 }
 
 statement! {
-    /// Unique keys whose time is over, longest over first.
+    /// Unique keys whose time is over, in the same way.
     DeleteUniqueKeys { now: i64, limit: i64 } =
     "DELETE FROM unique_keys WHERE (tenant_id, key, since_seq) IN (SELECT tenant_id, key, since_seq FROM unique_keys \
-     WHERE expires_at IS NOT NULL AND expires_at <= "; now, " ORDER BY expires_at LIMIT "; limit, ")"
+     WHERE expires_at IS NOT NULL AND expires_at <= "; now, " ORDER BY expires_at, tenant_id, key, since_seq LIMIT "; limit, ")"
 }
