@@ -26,6 +26,7 @@ mod completions;
 mod config;
 mod config_check;
 mod config_show;
+mod copy;
 mod demo;
 mod doctor;
 mod env_file;
@@ -37,6 +38,9 @@ mod json_lines;
 mod link_flags;
 mod link_words;
 mod man;
+mod migrate;
+mod migrate_run;
+mod migrate_status;
 mod output_follow;
 mod process_flags;
 mod queue;
@@ -185,6 +189,11 @@ enum Command {
     /// Make, check and restore backups
     #[command(subcommand)]
     Backup(backup::Backup),
+    /// Show the schema of the database, or bring it up to date
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
+    /// Take a hive that is stopped from one database to another
+    Copy(copy::Copy),
     /// Show or check the settings
     #[command(subcommand)]
     Config(config::Config),
@@ -252,6 +261,8 @@ impl Cli {
             }
             Some(Command::Demo(command)) => command.run(&common),
             Some(Command::Backup(command)) => command.run(&common),
+            Some(Command::Migrate(command)) => command.run(&common),
+            Some(Command::Copy(command)) => command.run(&common),
             Some(Command::Doctor(command)) => command.run(&common),
             Some(Command::Config(command)) => command.run(&common),
             Some(Command::Completions(command)) => command.run(),

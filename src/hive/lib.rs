@@ -3,12 +3,12 @@
 //! ```text
 //!   main --> cli::run --serve--> settings + telemetry --> serve::start --> until_stopped
 //!                     --demo--> a hive as a child, spoken to as by any client
-//!                     --backup--> the data folder, beside a hive that serves or not
+//!                     --backup, copy, migrate--> the database, beside a hive that serves or not
 //!                     --the rest--> connection (finds server and token) --> client --> screen
 //! ```
 //!
-//! Invariant: the CLI is a client like any other; only `serve`, `backup`, `doctor` and `config` touch the
-//! inside.
+//! Invariant: the CLI is a client like any other; only `serve`, `backup`, `copy`, `migrate`, `doctor` and
+//! `config` touch the inside.
 //!
 //! Invariant: the token is shown nowhere: not in logs, banners, errors or the flags of a process.
 //!

@@ -12,7 +12,7 @@
 
 mod banner;
 mod entrance;
-mod store_opening;
+pub(crate) mod store_opening;
 mod until_stopped;
 
 use std::net::SocketAddr;

@@ -18,6 +18,7 @@ use domain::{Limits, Secret};
 use reader::Reader;
 pub use reader::Shown;
 pub use source::{ENV_PREFIX, Entry, Problem, Raw, Source};
+use store::Timeouts;
 use tracing_subscriber::filter::Targets;
 
 /// The built-in defaults, each with the reason for its value.
@@ -74,10 +75,14 @@ pub struct StoreSettings {
     pub data_dir: PathBuf,
     /// URL of a PostgreSQL database in place of the file in the folder.
     pub database_url: Option<Secret>,
+    /// Whether a start brings the schema up to date.
+    pub is_migrating: bool,
     /// Most commands that wait for the writer.
     pub writer_queue: usize,
     /// How many readers there are.
     pub reader_connections: usize,
+    /// How long the store waits for what.
+    pub timeouts: Timeouts,
     /// Most different combinations of queue, requirements and pinned agent.
     pub lanes_max: u32,
 }
@@ -186,8 +191,16 @@ impl Settings {
         let store = StoreSettings {
             data_dir: r.text("store.data_dir", FOLDER, folder),
             database_url: r.secret_text("database.url", DATABASE_URL, database_url, without_password),
+            is_migrating: r.text("database.migrate", MIGRATE, migrate_word),
             writer_queue: r.count("store.writer_queue", 64..=1_000_000),
             reader_connections: r.count("store.reader_connections", 1..=64),
+            timeouts: Timeouts {
+                connect: Duration::from_millis(r.whole("database.connect_timeout_ms", 100..=HOUR_MS)),
+                lock: Duration::from_millis(r.whole("database.lock_timeout_ms", 10..=HOUR_MS)),
+                statement: Duration::from_millis(r.whole("database.statement_timeout_ms", 100..=HOUR_MS)),
+                reader: Duration::from_millis(r.whole("store.reader_wait_ms", 10..=HOUR_MS)),
+                slow: Duration::from_millis(r.whole("store.slow_ms", 1..=HOUR_MS)),
+            },
             lanes_max: u32::try_from(r.whole("limits.lanes", 16..=1_000_000)).unwrap_or(u32::MAX),
         };
         let limits = Limits {
@@ -262,6 +275,7 @@ const FOLDER: &str = "must be the path of a folder";
 const DATABASE_URL: &str = "must be empty for the file in the data folder, or the URL of a PostgreSQL database like \
                             postgresql://hive@db.example/hive";
 const LEVEL: &str = "must be error, warn, info, debug or trace, or by module like \"info,runtime=debug\"";
+const MIGRATE: &str = "must be at_start or by_hand";
 const FORMAT: &str = "must be auto, text or json";
 
 fn address(text: &str) -> Option<Option<SocketAddr>> {
@@ -298,6 +312,14 @@ fn without_password(text: &str) -> String {
 fn level(text: &str) -> Option<String> {
     let is_known = text.parse::<Targets>().is_ok() && !text.trim().is_empty();
     is_known.then(|| text.to_owned())
+}
+
+fn migrate_word(text: &str) -> Option<bool> {
+    match text {
+        "at_start" => Some(true),
+        "by_hand" => Some(false),
+        _ => None,
+    }
 }
 
 fn format_word(text: &str) -> Option<LogFormat> {

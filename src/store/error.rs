@@ -60,6 +60,14 @@ pub enum OpenError {
         /// The newest migration known.
         known: String,
     },
+    /// The database lacks migrations, and may not be migrated here.
+    #[error("the database lacks {}{first}", if *count == 1 { "the migration ".to_owned() } else { format!("{count} migrations, the first of them ") })]
+    Pending {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: String,
+    },
     /// A migration or the copy before it failed.
     #[error("cannot migrate the database: {0}")]
     Migration(String),

@@ -6,7 +6,8 @@
 //!        ^                                         |                    one transaction, one fsync
 //!        +------------- answers, after the commit -+--> CommitNotice: events and new lanes, for the feed
 //!   Readers: connections that cannot write, one blocking hop a call
-//!   CheckpointLoop: moves what is committed from SQLite's write-ahead log into the database, each second
+//!   CheckpointLoop: moves what is committed from SQLite's write-ahead log into the database, each second; on a server it
+//!   uses the connection that holds the node's number
 //! ```
 //!
 //! Invariant: persist, then act. An outcome leaves the writer only after its commit is on disk.
@@ -17,16 +18,20 @@
 //! PostgreSQL each batch proves that its node's number is still its own.
 //!
 //! Reading order: [`command`], [`outcome`], [`record`], [`port`], [`error`]; [`mod@open`], [`writer`], [`readers`],
-//! [`checkpointer`], [`backup`], [`server`]; [`clock`], [`metrics`]; then `sql`, where the tables are, `sqlite` and
+//! [`checkpointer`], [`backup`], [`server`], [`migrations`],
+//! [`mod@copy`]; [`place`], [`timeouts`], [`clock`], [`metrics`]; then `sql`, where the tables are, `sqlite` and
 //! `postgres`.
 pub mod backup;
 pub mod checkpointer;
 pub mod clock;
 pub mod command;
+pub mod copy;
 pub mod error;
 pub mod metrics;
+pub mod migrations;
 pub mod open;
 pub mod outcome;
+pub mod place;
 pub mod port;
 mod postgres;
 pub mod readers;
@@ -34,6 +39,7 @@ pub mod record;
 pub mod server;
 mod sql;
 mod sqlite;
+pub mod timeouts;
 pub mod writer;
 
 pub use checkpointer::CheckpointLoop;
@@ -42,7 +48,9 @@ pub use command::{Chore, Command, Write};
 pub use error::{OpenError, ReadError, WriteError};
 pub use metrics::Metrics;
 pub use open::{FolderLock, NodeLock, OpenOptions, Store, open, open_at};
+pub use place::Place;
 pub use readers::{Census, Readers};
+pub use timeouts::Timeouts;
 pub use writer::{CommitNotice, WriteLoopError, WriterHandle, WriterLoop};
 
 #[cfg(test)]

@@ -19,13 +19,19 @@ pub struct Metrics {
     pub writer_batch_commands: Histogram,
     /// From the first statement of a batch to the end of its sync, in seconds.
     pub writer_commit_seconds: Histogram,
+    /// Parts of a batch, in seconds, by kind. On a server its round trips: `begin` (all rows that were foreseen), `read` and
+    /// `write` (one statement that was not), `settle` (rows before such a statement), `commit`. Of a file `apply` (all
+    /// statements) and `commit` (with the sync).
+    pub writer_statement_seconds: HistogramVec,
     /// Commands, by kind and outcome: `applied`, `refused`, `unavailable`, `overloaded`.
     pub writer_commands: IntCounterVec,
     /// Batches that were applied again command by command because one of them failed.
     pub writer_replays: IntCounter,
+    /// Tries of batches that others were in the way of: a lock, a deadlock, a serialization failure, another node.
+    pub writer_retries: IntCounter,
     /// From the call to the answer of a read, in seconds, by query.
     pub reader_query_seconds: HistogramVec,
-    /// Connections of readers, by state: `busy`, `idle`.
+    /// Connections of readers, by state: `busy`, `idle`; and reads that are `waiting` for one.
     pub reader_connections: IntGaugeVec,
     /// Checkpoints of the write-ahead log, by mode (`passive`, `truncate`) and result (`done`, `busy`, `failed`).
     pub checkpoint_runs: IntCounterVec,
@@ -53,6 +59,11 @@ impl Metrics {
                 HistogramOpts::new("hive_writer_commit_seconds", "Time to apply and sync one batch")
                     .buckets(LATENCY_SECONDS.to_vec()),
             )?,
+            writer_statement_seconds: HistogramVec::new(
+                HistogramOpts::new("hive_writer_statement_seconds", "Parts of a batch, by kind")
+                    .buckets(LATENCY_SECONDS.to_vec()),
+                &["kind"],
+            )?,
             writer_commands: counters(
                 "hive_writer_commands_total",
                 "Commands, by kind and outcome",
@@ -62,13 +73,20 @@ impl Metrics {
                 "hive_writer_replays_total",
                 "Batches applied again command by command because one of them failed",
             )?,
+            writer_retries: IntCounter::new(
+                "hive_writer_retries_total",
+                "Tries of batches that others were in the way of",
+            )?,
             reader_query_seconds: HistogramVec::new(
                 HistogramOpts::new("hive_reader_query_seconds", "Time from call to answer of a read")
                     .buckets(LATENCY_SECONDS.to_vec()),
                 &["query"],
             )?,
             reader_connections: IntGaugeVec::new(
-                Opts::new("hive_reader_connections", "Connections of readers, by state"),
+                Opts::new(
+                    "hive_reader_connections",
+                    "Connections of readers, by state, and reads that wait for one",
+                ),
                 &["state"],
             )?,
             checkpoint_runs: counters(
@@ -88,8 +106,10 @@ impl Metrics {
         registry.register(Box::new(self.writer_batches.clone()))?;
         registry.register(Box::new(self.writer_batch_commands.clone()))?;
         registry.register(Box::new(self.writer_commit_seconds.clone()))?;
+        registry.register(Box::new(self.writer_statement_seconds.clone()))?;
         registry.register(Box::new(self.writer_commands.clone()))?;
         registry.register(Box::new(self.writer_replays.clone()))?;
+        registry.register(Box::new(self.writer_retries.clone()))?;
         registry.register(Box::new(self.reader_query_seconds.clone()))?;
         registry.register(Box::new(self.reader_connections.clone()))?;
         registry.register(Box::new(self.checkpoint_runs.clone()))?;

@@ -4,18 +4,20 @@ mod folder;
 pub(crate) mod migrate;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use diesel::sql_types::{BigInt, Text};
+use diesel::sqlite::SqliteConnection;
 use domain::{Secret, Timestamp};
 
 use crate::checkpointer::CheckpointLoop;
 use crate::clock::Clock;
 use crate::error::OpenError;
 use crate::metrics::Metrics;
+use crate::migrations::{self, Migrated};
+use crate::place::{Place, aside};
 use crate::port::BatchWriter;
 use crate::postgres;
-use crate::postgres::connection::PgConn;
+use crate::postgres::connection::{Address, PgConn};
 use crate::postgres::writer::PgWriter;
 use crate::readers::Readers;
 use crate::sql::conn::Conn;
@@ -24,11 +26,12 @@ use crate::sql::log;
 use crate::sql::statement::statement;
 use crate::sqlite::batch_writer::SqliteWriter;
 use crate::sqlite::connection;
+use crate::timeouts::Timeouts;
 use crate::writer::{self, WriterHandle, WriterLoop};
 
 pub use crate::postgres::node::NodeLock;
 pub use folder::FolderLock;
-pub(crate) use folder::{is_held, lock as hold};
+pub(crate) use folder::{is_held, lock as hold, private_file};
 pub(crate) use migrate::MIGRATIONS;
 
 /// How a store is opened.
@@ -38,6 +41,9 @@ pub struct OpenOptions {
     pub data_dir: PathBuf,
     /// URL of a PostgreSQL database that holds everything instead of a file in the folder.
     pub database_url: Option<Secret>,
+    /// Whether what the database lacks of the schema is made up for; where it is not, a database that lacks something is
+    /// refused.
+    pub is_migrating: bool,
     /// This node's number, 0 to 1,023.
     pub node: u16,
     /// Most lanes (distinct queue, requirements and pinned agent).
@@ -46,6 +52,8 @@ pub struct OpenOptions {
     pub writer_queue: usize,
     /// Most reads at a time; each has a connection with a cache of its own.
     pub reader_connections: usize,
+    /// How long is waited for what.
+    pub timeouts: Timeouts,
 }
 
 impl OpenOptions {
@@ -55,10 +63,12 @@ impl OpenOptions {
         Self {
             data_dir: data_dir.into(),
             database_url: None,
+            is_migrating: true,
             node: 0,
             lanes_max: 10_000,
             writer_queue: 8_192,
             reader_connections: 4,
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -67,8 +77,8 @@ impl OpenOptions {
 pub(crate) enum Database {
     /// A file.
     Sqlite(PathBuf),
-    /// A server, by its URL.
-    Postgres(Arc<str>),
+    /// A server.
+    Postgres(Address),
 }
 
 impl Database {
@@ -76,7 +86,7 @@ impl Database {
     pub(crate) fn reader(&self) -> Result<Conn, Failure> {
         match self {
             Self::Sqlite(file) => Ok(connection::reader(file)?.into()),
-            Self::Postgres(url) => Ok(PgConn::reader(url)?.into()),
+            Self::Postgres(address) => Ok(PgConn::reader(address)?.into()),
         }
     }
 }
@@ -89,7 +99,7 @@ pub struct Store {
     pub writer: WriterHandle,
     /// Applies them; somebody has to run it.
     pub writer_loop: WriterLoop,
-    /// Keeps the write-ahead log small; somebody has to run it.
+    /// Keeps the write-ahead log small, or the node's number its own; somebody has to run it.
     pub checkpoint_loop: CheckpointLoop,
     /// What time it is for this store.
     pub clock: Clock,
@@ -122,19 +132,19 @@ pub fn open(options: &OpenOptions) -> Result<Store, OpenError> {
 pub fn open_at(options: &OpenOptions, clock: Clock) -> Result<Store, OpenError> {
     let lock = folder::lock(&options.data_dir)?;
     match &options.database_url {
-        // On a thread of its own: connections to a server wait, and the caller may be a task that must not.
-        Some(url) => std::thread::scope(|scope| {
-            let opening = scope.spawn(|| open_server(options, Arc::from(url.reveal()), clock, lock));
-            opening.join().unwrap_or_else(|_| Err(OpenError::Database("opening it panicked".to_owned())))
-        }),
+        Some(url) => {
+            aside(|| open_server(options, Address::new(url.reveal(), options.timeouts), clock, lock))
+        }
         None => open_file(options, clock, lock),
     }
 }
 
 fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<Store, OpenError> {
-    let database = folder::database(&options.data_dir)?;
-    let mut conn = connection::writer(&database).map_err(|error| OpenError::Database(error.to_string()))?;
-    let is_new = migrate::run(&mut conn, migrate::MIGRATIONS, &options.data_dir)?;
+    if !options.is_migrating {
+        migrations::require_none_pending(&Place::Folder(options.data_dir.clone()))?;
+    }
+    let (database, mut conn) = file(&options.data_dir)?;
+    let is_new = migrate::run(&mut conn, migrate::MIGRATIONS, &options.data_dir)?.is_new;
     let standing = standing(&mut Conn::from(conn), clock.now())
         .map_err(|error| OpenError::Database(error.to_string()))?;
     let clock = clock.not_before(standing.last_at);
@@ -145,6 +155,7 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
         options.reader_connections,
         clock.clone(),
         metrics.clone(),
+        options.timeouts,
     );
     tracing::info!(
         path = %database.display(),
@@ -157,7 +168,7 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
         readers,
         writer,
         writer_loop,
-        checkpoint_loop: CheckpointLoop::new(Some(database), metrics.clone()),
+        checkpoint_loop: CheckpointLoop::new(database, metrics.clone()),
         clock,
         metrics,
         epoch: standing.epoch,
@@ -168,24 +179,58 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
     })
 }
 
+/// Brings the database of a folder that nobody serves from to the schema that this program knows.
+pub(crate) fn migrate_folder(data_dir: &Path) -> Result<Migrated, OpenError> {
+    let _lock = folder::lock(data_dir)?;
+    let (_, mut conn) = file(data_dir)?;
+    migrate::run(&mut conn, migrate::MIGRATIONS, data_dir)
+}
+
+/// A file that is new, with the schema that this program knows.
+pub(crate) fn migrated(mut conn: SqliteConnection, folder: &Path) -> Result<SqliteConnection, OpenError> {
+    migrate::run(&mut conn, migrate::MIGRATIONS, folder)?;
+    Ok(conn)
+}
+
+/// Brings a server's database to the schema that this program knows; others may use it meanwhile.
+pub(crate) fn migrate_server(address: impl Into<Address>) -> Result<Migrated, OpenError> {
+    postgres::open::migrate(address, postgres::open::MIGRATIONS, postgres::open::TRIES)
+}
+
+fn file(data_dir: &Path) -> Result<(PathBuf, SqliteConnection), OpenError> {
+    let database = folder::database(data_dir)?;
+    let conn = connection::writer(&database).map_err(|error| OpenError::Database(error.to_string()))?;
+    Ok((database, conn))
+}
+
 fn open_server(
     options: &OpenOptions,
-    url: Arc<str>,
+    address: Address,
     clock: Clock,
     lock: FolderLock,
 ) -> Result<Store, OpenError> {
     let failed = |error: Failure| OpenError::Database(error.to_string());
-    let is_new = postgres::open::migrate(&url)?;
-    let mut conn = PgConn::writer(&url).map(Conn::from).map_err(|error| failed(error.into()))?;
+    let is_new = if options.is_migrating {
+        migrate_server(&address)?.is_new
+    } else {
+        migrations::require_none_pending(&Place::Server(Secret::new(address.url())))?;
+        false
+    };
+    let mut conn = PgConn::writer(&address).map(Conn::from).map_err(|error| failed(error.into()))?;
     let server_time = postgres::open::time(&mut conn).map_err(failed)?;
     let clock = clock.or_following(server_time);
     let standing = standing(&mut conn, clock.now()).map_err(failed)?;
-    let node = NodeLock::take(conn, options.node)?;
+    let node = NodeLock::take(conn, options.node, &address)?;
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
-    let (writer, writer_loop) = server_writer(options, &url, &node, &clock, &metrics);
-    let readers =
-        Readers::new(Database::Postgres(url), options.reader_connections, clock.clone(), metrics.clone());
+    let (writer, writer_loop) = server_writer(options, &address, &node, &clock, &metrics);
+    let readers = Readers::new(
+        Database::Postgres(address),
+        options.reader_connections,
+        clock.clone(),
+        metrics.clone(),
+        options.timeouts,
+    );
     tracing::info!(
         node = options.node,
         epoch = %standing.epoch,
@@ -196,7 +241,7 @@ fn open_server(
         readers,
         writer,
         writer_loop,
-        checkpoint_loop: CheckpointLoop::new(None, metrics.clone()),
+        checkpoint_loop: CheckpointLoop::of_server(node.keeper(), metrics.clone()),
         clock,
         metrics,
         epoch: standing.epoch,
@@ -209,19 +254,19 @@ fn open_server(
 
 fn server_writer(
     options: &OpenOptions,
-    url: &Arc<str>,
+    address: &Address,
     node: &NodeLock,
     clock: &Clock,
     metrics: &Metrics,
 ) -> (WriterHandle, WriterLoop) {
-    let (url, lanes_max, node) = (Arc::clone(url), options.lanes_max, node.incarnation());
+    let (address, lanes_max, node) = (address.clone(), options.lanes_max, node.incarnation());
     let (clock, counted) = (clock.clone(), metrics.clone());
     let open = move || {
         let writer: Box<dyn BatchWriter> =
-            Box::new(PgWriter::open(&url, node, lanes_max, clock.clone(), counted.clone())?);
+            Box::new(PgWriter::open(&address, node, lanes_max, clock.clone(), counted.clone())?);
         Ok(writer)
     };
-    writer::writer(options.writer_queue, metrics.clone(), Box::new(open))
+    writer::writer(options.writer_queue, options.timeouts.slow, metrics.clone(), Box::new(open))
 }
 
 fn writer(
@@ -237,7 +282,7 @@ fn writer(
             Box::new(SqliteWriter::open(&database, lanes_max, clock.clone(), counted.clone())?);
         Ok(writer)
     };
-    writer::writer(options.writer_queue, metrics.clone(), Box::new(open))
+    writer::writer(options.writer_queue, options.timeouts.slow, metrics.clone(), Box::new(open))
 }
 
 /// Where a database stands when it is opened.

@@ -9,7 +9,7 @@
 //!
 //! Reading order: `connection`, `node` (which hive may write), `writer` (transactions and their errors), `remedy` (what
 //! an error means), `session`; `turn`, `wanted`, `fetch`, `unit` and `rows` (a batch's rows in memory); `columns`, `loads`,
-//! `stores` and `events` (statements over arrays); `open`.
+//! `stores` and `events` (statements over arrays); `open`, `tls`.
 
 mod columns;
 pub(crate) mod connection;
@@ -23,6 +23,7 @@ pub(crate) mod rows;
 pub(crate) mod session;
 mod spec_columns;
 mod stores;
+mod tls;
 mod turn;
 mod unit;
 mod wanted;

@@ -19,6 +19,7 @@ use crate::record::{
 };
 use crate::sql::due;
 use crate::sql::queries::{agents, census, events, listing, state, tasks};
+use crate::timeouts::Timeouts;
 use pool::Pool;
 
 /// Everything counted, at one moment of the log. It reads every task: for tests, and for a start without a
@@ -41,8 +42,14 @@ pub struct Census {
 pub struct Readers(Arc<Pool>);
 
 impl Readers {
-    pub(crate) fn new(database: Database, connections: usize, clock: Clock, metrics: Metrics) -> Self {
-        Self(Arc::new(Pool::new(database, connections, clock, metrics)))
+    pub(crate) fn new(
+        database: Database,
+        connections: usize,
+        clock: Clock,
+        metrics: Metrics,
+        timeouts: Timeouts,
+    ) -> Self {
+        Self(Arc::new(Pool::new(database, connections, clock, metrics, timeouts)))
     }
 
     /// A task with its input and result; `None` when the tenant has no such task.

@@ -3,6 +3,7 @@
 use diesel::sql_types::{BigInt, Integer};
 
 use crate::error::OpenError;
+use crate::place::aside;
 use crate::postgres::connection::PgConn;
 use crate::sql::conn::Conn;
 use crate::sql::statement::statement;
@@ -21,11 +22,7 @@ pub struct Server {
 /// # Errors
 /// [`OpenError::Database`] when it cannot be reached.
 pub fn look(url: &str) -> Result<Server, OpenError> {
-    // On a thread of its own: the caller may be a task that must not wait.
-    std::thread::scope(|scope| {
-        let looking = scope.spawn(|| look_from_here(url));
-        looking.join().unwrap_or_else(|_| Err(OpenError::Database("looking at it panicked".to_owned())))
-    })
+    aside(|| look_from_here(url))
 }
 
 fn look_from_here(url: &str) -> Result<Server, OpenError> {

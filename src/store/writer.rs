@@ -5,6 +5,7 @@ mod run;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use domain::{Event, LaneId, LaneSpec};
 use parking_lot::Mutex;
@@ -57,11 +58,18 @@ struct Shared {
     is_open: AtomicBool,
     /// The last event that is committed, as far as this process has committed it.
     committed_seq: AtomicI64,
+    /// A batch that takes this long to be committed is told of.
+    slow: Duration,
     metrics: Metrics,
 }
 
 /// A handle and a loop with a queue of `capacity` commands between them.
-pub(crate) fn writer(capacity: usize, metrics: Metrics, open: Opener) -> (WriterHandle, WriterLoop) {
+pub(crate) fn writer(
+    capacity: usize,
+    slow: Duration,
+    metrics: Metrics,
+    open: Opener,
+) -> (WriterHandle, WriterLoop) {
     let shared = Arc::new(Shared {
         queue: Queue::new(capacity),
         open,
@@ -69,6 +77,7 @@ pub(crate) fn writer(capacity: usize, metrics: Metrics, open: Opener) -> (Writer
         turn: Mutex::new(()),
         is_open: AtomicBool::new(false),
         committed_seq: AtomicI64::new(0),
+        slow,
         metrics,
     });
     (WriterHandle(Arc::clone(&shared)), WriterLoop(shared))

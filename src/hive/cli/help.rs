@@ -185,6 +185,32 @@ pub const BACKUP_RESTORE: &str = "\
 The backup is verified first. Stop the hive of that folder, and workers that still hold tasks: what they did after the
 backup was made is not known to it, and is done again.";
 
+/// Under `hive migrate status`.
+pub const MIGRATE_STATUS: &str = "\
+Looks at the database of the settings, as `hive serve` would use it, whether a hive serves or not. It changes nothing, and
+refuses a database that a newer hive has migrated.
+Examples:
+  hive migrate status
+  hive migrate status --json | jq .pending";
+
+/// Under `hive migrate run`.
+pub const MIGRATE_RUN: &str = "\
+A start does the same unless `database.migrate` is \"by_hand\". Safe to repeat: what is applied stays. A file is copied first
+and must not be served from meanwhile; on PostgreSQL a hive may go on beside it, and is never held up for long.
+Examples:
+  hive migrate run --dry-run
+  hive migrate run";
+
+/// Under `hive copy`.
+pub const COPY: &str = "\
+Nobody may serve from either side meanwhile. Everything goes: tasks, output, events, keys, agents, under the same ids and the
+same epoch; the token stays in its data folder. Every table is then read again on both sides and compared; only when all
+are the same the copy is kept. The source stays as it is.
+A password belongs into HIVE__DATABASE__URL or a settings file: `settings` names that database.
+Examples:
+  hive copy --from sqlite:./hive-data --to settings
+  hive copy --from postgresql://hive@db.example/hive --to sqlite:./back";
+
 /// Under `hive auth key create`.
 pub const KEY_CREATE: &str = "\
 Prints the key alone, this once: the hive keeps no more of it than a hash.

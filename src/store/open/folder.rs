@@ -51,7 +51,7 @@ pub(super) fn database(folder: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// Opens a file for writing without changing it; one that is new can be read and written by its owner alone.
-pub(super) fn private_file(path: &Path) -> Result<File, OpenError> {
+pub(crate) fn private_file(path: &Path) -> Result<File, OpenError> {
     let opened =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     opened.map_err(|error| not_usable(path, &error))

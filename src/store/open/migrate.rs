@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
@@ -15,20 +16,22 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::folder::{not_usable, private_file};
 use crate::error::OpenError;
+use crate::migrations::{Applied, Migrated};
 use crate::sql::statement::statement;
 use crate::sqlite::connection;
 
 /// Every migration this program knows.
 pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
-/// Runs what is pending; says whether the database was empty. On a database that is not, a copy comes first:
+/// Runs what is pending; says what it did. On a database that is not empty, a copy comes first:
 /// `backups/before-<migration>.db`, checked by `integrity_check`.
 pub(super) fn run(
     conn: &mut SqliteConnection,
     source: impl MigrationSource<Sqlite>,
     folder: &Path,
-) -> Result<bool, OpenError> {
+) -> Result<Migrated, OpenError> {
     let Pending { migrations, is_new } = pending(conn, source)?;
+    let mut migrated = Migrated { is_new, ..Migrated::default() };
     if let Some(first) = migrations.first()
         && !is_new
     {
@@ -36,9 +39,12 @@ pub(super) fn run(
         tracing::info!(
             path = %copy.display(), migrations = migrations.len(), "copied the database before migrating it"
         );
+        migrated.copy = Some(copy);
     }
-    run_all(conn, &migrations)?;
-    Ok(is_new)
+    for migration in &migrations {
+        migrated.applied.push(timed(migration.as_ref(), || conn.run_migration(migration.as_ref()))?);
+    }
+    Ok(migrated)
 }
 
 /// What a database lacks.
@@ -63,12 +69,16 @@ pub(crate) fn pending<DB: Backend>(
     Ok(Pending { migrations, is_new: applied.is_empty() })
 }
 
-/// Runs them.
-pub(crate) fn run_all<DB: Backend>(
-    conn: &mut impl MigrationHarness<DB>,
-    migrations: &[Box<dyn Migration<DB>>],
-) -> Result<(), OpenError> {
-    conn.run_migrations(migrations).map(|_| ()).map_err(failed)
+/// Runs one, and says how long that took.
+pub(crate) fn timed<DB: Backend, T>(
+    migration: &dyn Migration<DB>,
+    run: impl FnOnce() -> Result<T, Box<dyn Error + Send + Sync>>,
+) -> Result<Applied, OpenError> {
+    let (name, began) = (migration.name().to_string(), Instant::now());
+    run().map_err(|error| OpenError::Migration(format!("{name}: {error}")))?;
+    let took = began.elapsed();
+    tracing::info!(migration = %name, seconds = took.as_secs_f64(), "migrated the database");
+    Ok(Applied { name, took })
 }
 
 /// A newer program has changed the schema in ways this one does not know.
@@ -151,7 +161,7 @@ mod tests {
 
     fn database(folder: &Path) -> SqliteConnection {
         let mut conn = connection::writer(&folder.join(connection::FILE)).unwrap();
-        assert!(run(&mut conn, MIGRATIONS, folder).unwrap());
+        assert!(run(&mut conn, MIGRATIONS, folder).unwrap().is_new);
         conn.batch_execute("INSERT INTO tenants VALUES (7, 'seven')").unwrap();
         conn
     }
@@ -162,7 +172,7 @@ mod tests {
         let mut conn = database(folder.path());
         assert!(!folder.path().join("backups").exists(), "an empty database is not copied");
         let tomorrow = tomorrow(folder.path(), "DELETE FROM tenants");
-        assert!(!run(&mut conn, tomorrow, folder.path()).unwrap());
+        assert!(!run(&mut conn, tomorrow, folder.path()).unwrap().is_new);
         let copy = folder.path().join("backups/before-2999-01-01-000000_more.db");
         assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
         let mut copied = connection::reader(&copy).unwrap();
@@ -182,7 +192,7 @@ mod tests {
         assert_eq!(names.len(), 2);
         // The next start tries again, over the copy of the first.
         let mended = tomorrow(folder.path(), "DELETE FROM tenants");
-        assert!(!run(&mut conn, mended, folder.path()).unwrap());
+        assert!(!run(&mut conn, mended, folder.path()).unwrap().is_new);
     }
 
     #[test]
@@ -232,7 +242,7 @@ mod tests {
         let mut conn = database(folder.path());
         conn.revert_all_migrations(MIGRATIONS).unwrap();
         assert!(Names {}.load::<(String,)>(&mut conn).is_err());
-        assert!(run(&mut conn, MIGRATIONS, folder.path()).unwrap());
+        assert!(run(&mut conn, MIGRATIONS, folder.path()).unwrap().is_new);
     }
 
     statement! {

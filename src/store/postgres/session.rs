@@ -4,11 +4,14 @@
 //! what was to be written before it. [`PgSession::begin`] reads what a batch will ask for and [`PgSession::commit`] writes
 //! what it left behind, each in one round trip: requests are sent one after the other and their answers awaited together.
 
+use std::time::{Duration, Instant};
+
 use diesel::OptionalExtension;
 use diesel::result::QueryResult;
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::future::LocalBoxFuture;
+use prometheus::HistogramVec;
 
 use super::connection::PgConn;
 use super::events::InsertEvents;
@@ -24,23 +27,40 @@ use crate::sql::event_row::LinkedEvent;
 pub(crate) struct PgSession {
     pub(super) conn: PgConn,
     pub(super) unit: Unit,
-    is_writer: bool,
+    /// Only of a writer.
+    watch: Option<Watch>,
+}
+
+/// What is measured of a writer's round trips.
+struct Watch {
+    seconds: HistogramVec,
+    slow: Duration,
 }
 
 impl PgSession {
     /// A session that reads, or writes each statement by itself.
     pub(crate) fn new(conn: PgConn) -> Self {
-        Self { conn, unit: Unit::default(), is_writer: false }
+        Self { conn, unit: Unit::default(), watch: None }
     }
 
     /// A session for transactions of many commands.
-    pub(crate) fn writer(conn: PgConn) -> Self {
-        Self { is_writer: true, ..Self::new(conn) }
+    pub(crate) fn writer(conn: PgConn, seconds: HistogramVec, slow: Duration) -> Self {
+        Self { watch: Some(Watch { seconds, slow }), ..Self::new(conn) }
     }
 
     /// Whether rows are gathered.
     pub(crate) const fn is_writer(&self) -> bool {
-        self.is_writer
+        self.watch.is_some()
+    }
+
+    /// Notes how long a round trip took that began then.
+    fn note(&self, kind: &'static str, began: Instant) {
+        let Some(Watch { seconds, slow }) = &self.watch else { return };
+        let took = began.elapsed();
+        seconds.with_label_values(&[kind]).observe(took.as_secs_f64());
+        if took >= *slow {
+            tracing::warn!(kind, seconds = took.as_secs_f64(), "a round trip to the database was slow");
+        }
     }
 
     /// All rows. Finds written what was to be written.
@@ -50,7 +70,7 @@ impl PgSession {
         S: LoadQuery<'q, AsyncPgConnection, U> + 'q,
     {
         self.settle()?;
-        self.conn.wait(|conn| RunQueryDsl::load(statement, conn))
+        self.peek_all(statement)
     }
 
     /// The first row; `NotFound` when there is none. Finds written what was to be written.
@@ -79,7 +99,10 @@ impl PgSession {
         U: Send,
         S: LoadQuery<'q, AsyncPgConnection, U> + 'q,
     {
-        self.conn.wait(|conn| RunQueryDsl::get_result(statement, conn))
+        let began = Instant::now();
+        let found = self.conn.wait(|conn| RunQueryDsl::get_result(statement, conn));
+        self.note("read", began);
+        found
     }
 
     /// How many rows it wrote to a table of which the unit holds nothing.
@@ -87,7 +110,10 @@ impl PgSession {
     where
         S: ExecuteDsl<AsyncPgConnection>,
     {
-        self.conn.wait(|conn| RunQueryDsl::execute(statement, conn))
+        let began = Instant::now();
+        let written = self.conn.wait(|conn| RunQueryDsl::execute(statement, conn));
+        self.note("write", began);
+        written
     }
 
     /// Runs statements without binds and without rows, as they stand.
@@ -130,7 +156,10 @@ impl PgSession {
     ) -> QueryResult<Option<Standing>> {
         self.forget();
         let wanted = Wanted::by(batch);
-        let fetched = self.conn.together(|conn| fetch::loads(conn, turn, node, &wanted, false))?;
+        let began = Instant::now();
+        let fetched = self.conn.together(|conn| fetch::loads(conn, turn, node, &wanted, false));
+        self.note("begin", began);
+        let fetched = fetched?;
         let mut standing = None;
         for fetched in fetched {
             match fetched {
@@ -144,8 +173,8 @@ impl PgSession {
 
     /// Writes what is to be written, the end of the log and the events, and commits.
     pub(crate) fn commit(&mut self, events: &[LinkedEvent], bump: Option<BumpLog>) -> QueryResult<()> {
-        let unit = &self.unit;
-        self.conn.together(|conn| {
+        let (unit, began) = (&self.unit, Instant::now());
+        let committed = self.conn.together(|conn| {
             let mut train = stores(conn, unit, false);
             // Before the events: where another node has written meanwhile, it is the bump that says so.
             if let Some(bump) = bump {
@@ -156,7 +185,9 @@ impl PgSession {
             }
             train.push(Box::pin(async move { (&*conn).batch_execute("COMMIT").await.map(|()| 0) }));
             train
-        })?;
+        });
+        self.note("commit", began);
+        committed?;
         self.forget();
         Ok(())
     }
@@ -175,8 +206,10 @@ impl PgSession {
         if self.unit.is_clean() {
             return Ok(());
         }
-        let unit = &self.unit;
-        self.conn.together(|conn| stores(conn, unit, false))?;
+        let (unit, began) = (&self.unit, Instant::now());
+        let stored = self.conn.together(|conn| stores(conn, unit, false));
+        self.note("settle", began);
+        stored?;
         self.unit.wash();
         Ok(())
     }
@@ -187,7 +220,10 @@ impl PgSession {
         U: Send,
         S: LoadQuery<'q, AsyncPgConnection, U> + 'q,
     {
-        self.conn.wait(|conn| RunQueryDsl::load(statement, conn))
+        let began = Instant::now();
+        let found = self.conn.wait(|conn| RunQueryDsl::load(statement, conn));
+        self.note("read", began);
+        found
     }
 
     /// The first row of what the unit does not hold, if there is one.

@@ -3,7 +3,7 @@
 
 use domain::Timestamp;
 
-use super::connection::PgConn;
+use super::connection::{Address, PgConn};
 use super::node::Incarnation;
 use super::remedy;
 use super::session::PgSession;
@@ -36,14 +36,16 @@ pub(crate) struct PgWriter {
 impl PgWriter {
     /// Opens the connection and loads where the lanes stand.
     pub(crate) fn open(
-        url: &str,
+        address: impl Into<Address>,
         node: Incarnation,
         lanes_max: u32,
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, OpenError> {
-        let conn = PgConn::writer(url).map_err(|error| OpenError::Database(error.to_string()))?;
-        let mut session = PgSession::writer(conn);
+        let address = address.into();
+        let slow = address.slow();
+        let conn = PgConn::writer(&address).map_err(|error| OpenError::Database(error.to_string()))?;
+        let mut session = PgSession::writer(conn, metrics.writer_statement_seconds.clone(), slow);
         session.warm_up().map_err(|error| OpenError::Database(error.to_string()))?;
         let mut conn = Conn::Postgres(Box::new(session));
         let lanes = Lanes::load(&mut conn).map_err(|error| OpenError::Database(error.to_string()))?;
@@ -119,6 +121,11 @@ impl PgWriter {
         self.metrics.writer_replays.get()
     }
 
+    /// How many of its batches were tried again.
+    pub(crate) fn tries(&self) -> u64 {
+        self.metrics.writer_retries.get()
+    }
+
     /// Which of the server's processes serves it.
     pub(crate) fn server_process(&mut self) -> i32 {
         let pid = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT pg_backend_pid()");
@@ -162,6 +169,7 @@ impl BatchWriter for PgWriter {
                 }
                 Err(Remedy::TryAgain(why)) => {
                     tries += 1;
+                    self.metrics.writer_retries.inc();
                     if tries >= TRIES {
                         return Err(BatchError::Unavailable(why));
                     }

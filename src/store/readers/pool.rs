@@ -2,11 +2,11 @@
 
 use crate::open::Database;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use domain::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 use crate::error::ReadError;
@@ -14,23 +14,21 @@ use crate::metrics::Metrics;
 use crate::sql::conn::Conn;
 use crate::sql::failure::Failure;
 use crate::sql::queries::{KnownLanes, Session};
+use crate::timeouts::Timeouts;
 
-/// A read that takes this long, waiting for a connection included, is told of.
-const SLOW: Duration = Duration::from_secs(1);
+/// Counts one in a state for as long as it lives, also through a panic, or when whoever waits goes away.
+struct Counted<'a>(&'a Metrics, &'static str);
 
-/// Counts a connection as busy for as long as it lives, also through a panic.
-struct Busy<'a>(&'a Metrics);
-
-impl<'a> Busy<'a> {
-    fn one(metrics: &'a Metrics) -> Self {
-        metrics.reader_connections.with_label_values(&["busy"]).inc();
-        Self(metrics)
+impl<'a> Counted<'a> {
+    fn one(metrics: &'a Metrics, state: &'static str) -> Self {
+        metrics.reader_connections.with_label_values(&[state]).inc();
+        Self(metrics, state)
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.reader_connections.with_label_values(&["busy"]).dec();
+        self.0.reader_connections.with_label_values(&[self.1]).dec();
     }
 }
 
@@ -42,10 +40,17 @@ pub(super) struct Pool {
     lanes: KnownLanes,
     clock: Clock,
     metrics: Metrics,
+    timeouts: Timeouts,
 }
 
 impl Pool {
-    pub(super) fn new(database: Database, connections: usize, clock: Clock, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        database: Database,
+        connections: usize,
+        clock: Clock,
+        metrics: Metrics,
+        timeouts: Timeouts,
+    ) -> Self {
         Self {
             database,
             idle: Mutex::new(Vec::new()),
@@ -53,6 +58,7 @@ impl Pool {
             lanes: KnownLanes::default(),
             clock,
             metrics,
+            timeouts,
         }
     }
 
@@ -68,8 +74,7 @@ impl Pool {
         body: impl FnOnce(&mut Session<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, ReadError> {
         let began = Instant::now();
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.map_err(|_| ReadError::Unavailable("the readers are closed".to_owned()))?;
+        let permit = self.permit().await?;
         let pool = Arc::clone(self);
         let answer = tokio::task::spawn_blocking(move || {
             let answer = pool.read(body);
@@ -79,7 +84,7 @@ impl Pool {
         .await;
         let took = began.elapsed();
         self.metrics.reader_query_seconds.with_label_values(&[query]).observe(took.as_secs_f64());
-        if took >= SLOW {
+        if took >= self.timeouts.slow {
             tracing::warn!(query, seconds = took.as_secs_f64(), "a read was slow");
         }
         match answer {
@@ -88,8 +93,22 @@ impl Pool {
         }
     }
 
+    /// Waits for a connection, for so long.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, ReadError> {
+        let _waiting = Counted::one(&self.metrics, "waiting");
+        let patience = self.timeouts.reader;
+        match tokio::time::timeout(patience, Arc::clone(&self.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) => Err(ReadError::Unavailable("the readers are closed".to_owned())),
+            Err(_) => {
+                let why = format!("no connection to read with was free for {} ms", patience.as_millis());
+                Err(ReadError::Unavailable(why))
+            }
+        }
+    }
+
     fn read<T>(&self, body: impl FnOnce(&mut Session<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
-        let _busy = Busy::one(&self.metrics);
+        let _busy = Counted::one(&self.metrics, "busy");
         let mut conn = self.begun()?;
         let answer = body(&mut Session { conn: &mut conn, lanes: &self.lanes });
         // A connection that cannot end its transaction is not used again: it would hold on to old pages for ever.
@@ -121,5 +140,61 @@ impl Pool {
         let mut conn = self.database.reader()?;
         conn.batch_execute("BEGIN")?;
         Ok(conn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sqlite::connection;
+
+    fn pool(file: std::path::PathBuf, reader: Duration) -> Arc<Pool> {
+        drop(connection::writer(&file).unwrap());
+        let timeouts = Timeouts { reader, ..Timeouts::default() };
+        let (clock, metrics) = (Clock::stopped_at(Timestamp::ZERO), Metrics::new().unwrap());
+        Arc::new(Pool::new(Database::Sqlite(file), 1, clock, metrics, timeouts))
+    }
+
+    fn states(pool: &Pool) -> [i64; 3] {
+        ["busy", "idle", "waiting"]
+            .map(|state| pool.metrics.reader_connections.with_label_values(&[state]).get())
+    }
+
+    #[test]
+    fn a_read_that_finds_no_free_connection_waits_as_long_as_it_may_and_is_counted_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let pool = pool(folder.path().join("hive.db"), Duration::from_millis(50));
+            let (begun, has_begun) = tokio::sync::oneshot::channel();
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            let first = async {
+                pool.ask("first", move |_| {
+                    begun.send(()).unwrap();
+                    ended.recv().unwrap();
+                    Ok(())
+                })
+                .await
+            };
+            let second = async {
+                has_begun.await.unwrap();
+                let waiting = pool.ask("second", |_| Ok(()));
+                tokio::pin!(waiting);
+                assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+                assert_eq!(states(&pool), [1, 0, 1]);
+                let refused = waiting.await;
+                end.send(()).unwrap();
+                refused
+            };
+            let (first, second) = tokio::join!(first, second);
+            first.unwrap();
+            let why = second.unwrap_err().to_string();
+            assert!(why.contains("no connection to read with was free for 50 ms"), "{why}");
+            assert_eq!(states(&pool), [0, 1, 0]);
+            pool.ask("third", |_| Ok(())).await.unwrap();
+            assert_eq!(states(&pool), [0, 1, 0]);
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! The writer on SQLite: one transaction a batch, and what becomes of it when something fails.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -74,16 +74,21 @@ impl SqliteWriter {
         self.conn
             .batch_execute("BEGIN IMMEDIATE")
             .map_err(|error| Failure::from(error).remedy().before_commit())?;
+        let began = Instant::now();
         let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, self.last_seq);
         let nothing = open.mark();
         let written = apply::apply(&mut open, batch, mode).and_then(|outcomes| {
             open.flush().map_err(|failure| failure.remedy())?;
             Ok(outcomes)
         });
+        let seconds = &self.metrics.writer_statement_seconds;
+        seconds.with_label_values(&["apply"]).observe(began.elapsed().as_secs_f64());
+        let began = Instant::now();
         let committed = written.map_err(Remedy::before_commit).and_then(|outcomes| {
             apply::execute(&mut open, "COMMIT")?;
             Ok(outcomes)
         });
+        seconds.with_label_values(&["commit"]).observe(began.elapsed().as_secs_f64());
         match committed {
             Ok(outcomes) => {
                 let Told { events, new_lanes } = open.told();
@@ -133,6 +138,7 @@ impl BatchWriter for SqliteWriter {
                 }
                 Err(Remedy::TryAgain(why)) => {
                     tries += 1;
+                    self.metrics.writer_retries.inc();
                     if tries >= BUSY_TRIES {
                         return Err(BatchError::Unavailable(why));
                     }

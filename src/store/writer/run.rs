@@ -15,8 +15,6 @@ use crate::port::{BatchError, BatchWriter, Committed};
 const BATCH_COMMANDS_MAX: usize = 2_000;
 /// Most bytes of one transaction, so that a few large inputs do not hold up the small commands behind them.
 const BATCH_BYTES_MAX: usize = 4 << 20;
-/// A batch that takes this long to be committed is told of.
-const SLOW: Duration = Duration::from_secs(1);
 /// How long a run waits for a command before it looks whether it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -93,7 +91,7 @@ fn commit(shared: &Shared, writer: &mut dyn BatchWriter, batch: Vec<Envelope>) -
         Ok(committed) => {
             let took = began.elapsed();
             metrics.writer_commit_seconds.observe(took.as_secs_f64());
-            if took >= SLOW {
+            if took >= shared.slow {
                 tracing::warn!(seconds = took.as_secs_f64(), commands = commands.len(), "a commit was slow");
             }
             metrics.writer_batches.with_label_values(&["committed"]).inc();
