@@ -1,4 +1,5 @@
-//! Moves what is committed from the write-ahead log into the database, so that the log stays small.
+//! Moves what is committed from the write-ahead log into the database, so that the log stays small. A server does that by
+//! itself; there the connection is used that holds the node's number.
 //!
 //! It waits for nobody and nobody waits for it: a commit appends to the log while the checkpoint copies from it.
 
@@ -12,6 +13,7 @@ use diesel::sqlite::SqliteConnection;
 use parking_lot::Mutex;
 
 use crate::metrics::Metrics;
+use crate::postgres::node::NodeKeeper;
 use crate::sql::failure::{Failure, Remedy};
 use crate::sql::statement::statement;
 use crate::sqlite::connection;
@@ -24,15 +26,29 @@ const STEP: Duration = Duration::from_millis(100);
 /// Checkpoints on a connection of its own. Cheap to clone.
 #[derive(Clone)]
 pub struct CheckpointLoop {
-    /// `None` where the database does this by itself.
-    database: Option<PathBuf>,
+    kept: Kept,
     conn: Arc<Mutex<Option<SqliteConnection>>>,
     metrics: Metrics,
 }
 
+/// What is looked after.
+#[derive(Clone)]
+enum Kept {
+    Log(PathBuf),
+    Number(NodeKeeper),
+}
+
 impl CheckpointLoop {
-    pub(crate) fn new(database: Option<PathBuf>, metrics: Metrics) -> Self {
-        Self { database, conn: Arc::new(Mutex::new(None)), metrics }
+    pub(crate) fn new(database: PathBuf, metrics: Metrics) -> Self {
+        Self::of(Kept::Log(database), metrics)
+    }
+
+    pub(crate) fn of_server(number: NodeKeeper, metrics: Metrics) -> Self {
+        Self::of(Kept::Number(number), metrics)
+    }
+
+    fn of(kept: Kept, metrics: Metrics) -> Self {
+        Self { kept, conn: Arc::new(Mutex::new(None)), metrics }
     }
 
     /// Runs a checkpoint each second until `is_stopping`, which is asked ten times a second.
@@ -50,7 +66,10 @@ impl CheckpointLoop {
     /// Runs one checkpoint that waits for nobody. What fails is logged and counted, and the next one opens the
     /// database anew; a disk that fails under it ends the process, as it may have lost what was committed.
     pub fn tick(&self) {
-        let Some(database) = &self.database else { return };
+        let database = match &self.kept {
+            Kept::Log(database) => database,
+            Kept::Number(number) => return number.keep(),
+        };
         let mut slot = self.conn.lock();
         let result = match checkpoint(database, &mut slot) {
             Ok(true) => "done",

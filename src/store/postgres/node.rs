@@ -1,12 +1,28 @@
 //! Which hive may write under a node's number: one incarnation at a time.
+//!
+//! Two things say it. A lock that a connection of the hive holds keeps a second hive from starting. It ends with the
+//! connection, however the hive ends; and since the server ends a connection on which nothing is asked for ten seconds,
+//! also when the hive stands still. The incarnation in the node's row is what every batch proves: a hive that comes back
+//! after another has begun under its number writes nothing any more.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use diesel::result::DatabaseErrorKind;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool};
+use parking_lot::Mutex;
 
+use super::connection::{Address, PgConn};
 use super::session::PgSession;
 use crate::error::OpenError;
 use crate::sql::conn::Conn;
 use crate::sql::statement::statement;
+
+/// How often the connection that holds the lock is used.
+const PERIOD: Duration = Duration::from_secs(2);
+/// After how long without use the server ends it. Longer than a healthy hive ever pauses, shorter than anybody wants to wait
+/// for another to take over.
+const TERM: &str = "SET idle_session_timeout = '10s'";
 
 /// Which node writes, and which start of it.
 #[derive(Debug, Clone, Copy)]
@@ -17,50 +33,162 @@ pub(crate) struct Incarnation {
     pub incarnation: i64,
 }
 
-/// Holds a node's number for this process as long as it lives: its connection holds a lock that the server lets go of
-/// when the connection ends, however it ends. Should the lock be lost, the incarnation keeps the loser from writing.
+/// Holds a node's number for this process as long as it lives and is not standing still.
 pub struct NodeLock {
-    incarnation: Incarnation,
-    _session: Box<PgSession>,
+    keeper: NodeKeeper,
 }
 
 impl std::fmt::Debug for NodeLock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeLock").field("number", &self.incarnation.number).finish_non_exhaustive()
+        f.debug_struct("NodeLock").field("number", &self.incarnation().number).finish_non_exhaustive()
+    }
+}
+
+/// Keeps the connection that holds the lock in use, and takes the lock again when the connection was lost. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct NodeKeeper {
+    incarnation: Incarnation,
+    address: Address,
+    held: Arc<Mutex<Held>>,
+}
+
+struct Held {
+    /// `None` while the lock is lost.
+    session: Option<Box<PgSession>>,
+    /// When the server was asked last.
+    asked: Instant,
+    /// Nothing is kept any more: the hive has ended, or another one has its number.
+    is_over: bool,
+}
+
+/// Waits until no hive has a node's number, and keeps others from taking it for as long as the connection lives. It waits
+/// as long as for any lock: a hive that has just ended, however it ended, is still there for a moment.
+pub(crate) fn hold(conn: &mut Conn, number: u16) -> Result<(), OpenError> {
+    match conn.get_result::<(bool,), _>(HoldNumber { number: i32::from(number) }) {
+        Ok(_) => Ok(()),
+        Err(diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, _)) => {
+            Err(OpenError::NodeInUse(number))
+        }
+        Err(error) => Err(OpenError::Database(error.to_string())),
     }
 }
 
 impl NodeLock {
     /// Takes a number, with a new incarnation, on a connection that it keeps; refused while another hive holds it.
-    pub(crate) fn take(conn: Conn, number: u16) -> Result<Self, OpenError> {
+    pub(crate) fn take(mut conn: Conn, number: u16, address: &Address) -> Result<Self, OpenError> {
         let failed = |error: diesel::result::Error| OpenError::Database(error.to_string());
+        hold(&mut conn, number)?;
         let Conn::Postgres(mut session) = conn else {
             return Err(OpenError::Database("this is no connection to PostgreSQL".to_owned()));
         };
-        let node = i16::try_from(number).unwrap_or(i16::MAX);
-        // It waits as long as for any lock: a hive that has just ended, however it ended, is still there for a moment.
-        match session.get_result::<(bool,), _>(HoldNumber { number: i32::from(node) }) {
-            Ok(_) => {}
-            Err(diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, _)) => {
-                return Err(OpenError::NodeInUse(number));
-            }
-            Err(error) => return Err(failed(error)),
-        }
-        let (incarnation,) =
-            session.get_result::<(i64,), _>(BeginIncarnation { number: node }).map_err(failed)?;
-        Ok(Self { incarnation: Incarnation { number, incarnation }, _session: session })
+        session.batch_execute(TERM).map_err(failed)?;
+        let begin = BeginIncarnation { number: column(number) };
+        let (incarnation,) = session.get_result::<(i64,), _>(begin).map_err(failed)?;
+        let held = Held { session: Some(session), asked: Instant::now(), is_over: false };
+        let keeper = NodeKeeper {
+            incarnation: Incarnation { number, incarnation },
+            address: address.clone(),
+            held: Arc::new(Mutex::new(held)),
+        };
+        Ok(Self { keeper })
     }
 
     /// Who proves itself in each batch.
     pub(crate) const fn incarnation(&self) -> Incarnation {
-        self.incarnation
+        self.keeper.incarnation
     }
+
+    /// What keeps it; somebody has to ask it to, each second or so.
+    pub(crate) fn keeper(&self) -> NodeKeeper {
+        self.keeper.clone()
+    }
+}
+
+impl Drop for NodeLock {
+    fn drop(&mut self) {
+        // Whoever is at it just now finds that it is over when it is done.
+        if let Some(mut held) = self.keeper.held.try_lock_for(Duration::from_secs(1)) {
+            held.is_over = true;
+            held.session = None;
+        }
+    }
+}
+
+impl NodeKeeper {
+    /// Uses the connection, when it was not used for a while. May wait for as long as a statement or a connect may take.
+    pub(crate) fn keep(&self) {
+        let mut held = self.held.lock();
+        if held.is_over || held.asked.elapsed() < PERIOD {
+            return;
+        }
+        held.asked = Instant::now();
+        if let Some(session) = &mut held.session {
+            match session.get_result::<(bool,), _>(self.question()) {
+                Ok((true,)) => return,
+                Ok((false,)) => return self.give_up(&mut held),
+                Err(error) => {
+                    tracing::warn!(%error, number = self.incarnation.number, "the connection that holds this node's number was lost");
+                    held.session = None;
+                }
+            }
+        }
+        match self.take_again() {
+            Ok(Some(session)) => {
+                tracing::info!(number = self.incarnation.number, "this node's number is held again");
+                held.session = Some(session);
+            }
+            Ok(None) => self.give_up(&mut held),
+            // The server is not there, or a hive that is starting holds the lock for a moment: the next time tells.
+            Err(error) => tracing::debug!(%error, "this node's number is not held"),
+        }
+    }
+
+    fn question(&self) -> IsIncarnation {
+        let Incarnation { number, incarnation } = self.incarnation;
+        IsIncarnation { number: column(number), incarnation }
+    }
+
+    fn give_up(&self, held: &mut Held) {
+        let number = self.incarnation.number;
+        tracing::error!(
+            number,
+            "another hive has taken this node's number: this one writes nothing any more; end one of the two"
+        );
+        *held = Held { session: None, asked: held.asked, is_over: true };
+    }
+
+    /// The lock on a new connection; `None` when another hive has begun under the number.
+    fn take_again(&self) -> Result<Option<Box<PgSession>>, OpenError> {
+        let failed = |error: diesel::result::Error| OpenError::Database(error.to_string());
+        let conn = PgConn::writer(&self.address).map_err(|error| OpenError::Database(error.to_string()))?;
+        let mut conn = Conn::from(conn);
+        let (is_ours,): (bool,) = conn.get_result(self.question()).map_err(failed)?;
+        if !is_ours {
+            return Ok(None);
+        }
+        hold(&mut conn, self.incarnation.number)?;
+        let Conn::Postgres(mut session) = conn else { return Ok(None) };
+        session.batch_execute(TERM).map_err(failed)?;
+        // Somebody may have begun while the lock was waited for.
+        let (is_ours,): (bool,) = session.get_result(self.question()).map_err(failed)?;
+        Ok(is_ours.then_some(session))
+    }
+}
+
+fn column(number: u16) -> i16 {
+    i16::try_from(number).unwrap_or(i16::MAX)
 }
 
 statement! {
     /// Waits until the number is ours. The first half of the lock's key names the schema that this hive lives in.
-    HoldNumber { number: i32 } -> (diesel::sql_types::Bool,) =
+    HoldNumber { number: i32 } -> (Bool,) =
     "SELECT pg_advisory_lock(hashtext('hive node ' || current_schema()), "; number, ") IS NULL"
+}
+
+statement! {
+    /// Whether an incarnation is still its node's.
+    IsIncarnation { number: i16, incarnation: i64 } -> (Bool,) =
+    "SELECT EXISTS (SELECT 1 FROM nodes WHERE number = "; number, " AND incarnation = "; incarnation, ")"
 }
 
 statement! {
