@@ -12,7 +12,11 @@ use crate::sql::failure::Failure;
 use crate::sql::statement::statement;
 
 /// Chunks of output after which a round removes no further task, so that writes do not wait behind gigabytes: 32 MiB.
-const OUTPUT_CHUNKS_MAX: usize = 512;
+const OUTPUT_CHUNKS_MAX: i64 = 512;
+
+/// What stands before and after the ids of a statement.
+const AMONG: (&str, &str) = (" IN (SELECT value FROM json_each('[' || ", " = ANY (('{' || ");
+const AMONG_END: (&str, &str) = (" || ']'))", " || '}')::bigint[])");
 
 /// How many tasks of one tenant were removed.
 #[derive(Debug, Default)]
@@ -24,14 +28,19 @@ struct Retired {
 
 pub(super) fn apply(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Result<u32, Failure> {
     let finished = Finished { before: before.as_micros(), limit: i64::from(limit) };
-    let rows: Vec<(i64, i64, i16)> = batch.conn.load(finished)?;
+    let rows: Vec<(i64, i64, i16, i64)> = batch.conn.load(finished)?;
     let mut by_tenant: BTreeMap<i64, Retired> = BTreeMap::new();
-    let (mut count, mut output_chunks, mut highest): (u32, usize, Option<i64>) = (0, 0, None);
-    for (id, tenant, state) in &rows {
+    let (mut count, mut output_chunks, mut highest): (u32, i64, Option<i64>) = (0, 0, None);
+    let mut ids = String::new();
+    for (id, tenant, state, chunks) in &rows {
         if output_chunks >= OUTPUT_CHUNKS_MAX {
             break;
         }
-        output_chunks += remove(batch, *id)?;
+        output_chunks = output_chunks.saturating_add(*chunks);
+        if !ids.is_empty() {
+            ids.push(',');
+        }
+        ids.push_str(&id.to_string());
         highest = highest.max(Some(*id));
         let retired = by_tenant.entry(*tenant).or_default();
         match TaskState::from_code(*state) {
@@ -41,6 +50,9 @@ pub(super) fn apply(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Res
             Some(TaskState::Scheduled | TaskState::Queued | TaskState::Working) | None => {}
         }
         count = count.saturating_add(1);
+    }
+    if count > 0 {
+        remove(batch, &ids)?;
     }
     if let Some(highest) = highest {
         batch.conn.execute(RaiseIdsFloor { id: highest })?;
@@ -63,14 +75,14 @@ pub(super) fn apply(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Res
     Ok(count)
 }
 
-/// Removes a task; answers how many chunks of output went with it.
-fn remove(batch: &mut Batch<'_>, id: i64) -> Result<usize, Failure> {
-    let output_chunks = batch.conn.execute(DeleteOutput { id })?;
-    batch.conn.execute(DeleteAttempts { id })?;
-    batch.conn.execute(DeleteSpec { id })?;
-    batch.conn.execute(DeleteUnique { id })?;
-    batch.conn.execute(DeleteTask { id })?;
-    Ok(output_chunks)
+/// Removes tasks, named by ids with commas between them: a statement a table, however many they are.
+fn remove(batch: &mut Batch<'_>, ids: &str) -> Result<(), Failure> {
+    batch.conn.execute(DeleteOutput { ids })?;
+    batch.conn.execute(DeleteAttempts { ids })?;
+    batch.conn.execute(DeleteSpecs { ids })?;
+    batch.conn.execute(DeleteUniques { ids })?;
+    batch.conn.execute(DeleteTasks { ids })?;
+    Ok(())
 }
 
 fn retire_agents(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Result<(), Failure> {
@@ -83,15 +95,16 @@ fn retire_agents(batch: &mut Batch<'_>, before: Timestamp, limit: u32) -> Result
 }
 
 statement! {
-    /// Its key, unless that stays longer than the task.
-    DeleteUnique { id: i64 } = "DELETE FROM unique_keys WHERE task_id = "; id, " AND expires_at IS NULL"
+    /// Their keys, but those that stay longer than their tasks.
+    DeleteUniques<'a> { ids: &'a str } =
+    "DELETE FROM unique_keys WHERE task_id", AMONG; ids, AMONG_END, " AND expires_at IS NULL"
 }
 
 statement! {
-    /// Terminal tasks that ended before a moment, longest ended first.
-    Finished { before: i64, limit: i64 } -> (BigInt, BigInt, SmallInt) =
-    "SELECT id, tenant_id, state FROM tasks", (" INDEXED BY tasks_finished", ""),
-    " WHERE state >= 3 AND finished_at < "; before,
+    /// Terminal tasks that ended before a moment, longest ended first, and how many chunks of output they have.
+    Finished { before: i64, limit: i64 } -> (BigInt, BigInt, SmallInt, BigInt) =
+    "SELECT id, tenant_id, state, (SELECT count(*) FROM task_output o WHERE o.task_id = tasks.id) FROM tasks",
+    (" INDEXED BY tasks_finished", ""), " WHERE state >= 3 AND finished_at < "; before,
     " ORDER BY finished_at, id LIMIT "; limit, ("", " FOR UPDATE SKIP LOCKED")
 }
 
@@ -110,23 +123,23 @@ statement! {
 }
 
 statement! {
-    /// All output of a task.
-    DeleteOutput { id: i64 } = "DELETE FROM task_output WHERE task_id = "; id
+    /// All output of tasks.
+    DeleteOutput<'a> { ids: &'a str } = "DELETE FROM task_output WHERE task_id", AMONG; ids, AMONG_END
 }
 
 statement! {
-    /// All attempts of a task.
-    DeleteAttempts { id: i64 } = "DELETE FROM attempts WHERE task_id = "; id
+    /// All attempts of tasks.
+    DeleteAttempts<'a> { ids: &'a str } = "DELETE FROM attempts WHERE task_id", AMONG; ids, AMONG_END
 }
 
 statement! {
     /// What was asked for.
-    DeleteSpec { id: i64 } = "DELETE FROM task_specs WHERE task_id = "; id
+    DeleteSpecs<'a> { ids: &'a str } = "DELETE FROM task_specs WHERE task_id", AMONG; ids, AMONG_END
 }
 
 statement! {
-    /// The task.
-    DeleteTask { id: i64 } = "DELETE FROM tasks WHERE id = "; id
+    /// The tasks.
+    DeleteTasks<'a> { ids: &'a str } = "DELETE FROM tasks WHERE id", AMONG; ids, AMONG_END
 }
 
 statement! {
