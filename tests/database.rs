@@ -1,10 +1,10 @@
 //! PostgreSQL for hives under test: one server a run, a schema a hive.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 /// Set to `postgres`, every hive of the suite that names no database serves from a schema of its own on such a server.
 pub const TESTS_ON: &str = "HIVE_TESTS_ON";
@@ -22,6 +22,16 @@ pub fn schema(name: &str) -> Result<String> {
     let create = format!("CREATE SCHEMA {schema}");
     told(Command::new("psql").args([&url, "--quiet", "--command", &create]).output()?)?;
     Ok(format!("{url}?options=-csearch_path%3D{schema}"))
+}
+
+/// Runs statements on a database and answers what they print, a line a row.
+///
+/// # Errors
+/// What `psql` says.
+pub fn sql(url: &str, statements: &str) -> Result<String> {
+    let words =
+        ["--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--command", statements];
+    told(Command::new("psql").arg(url).args(words).output()?)
 }
 
 /// Which database the hives of this run have.
@@ -52,4 +62,59 @@ pub(crate) fn of_folder(folder: &Path) -> Result<Option<String>> {
 fn told(output: Output) -> Result<String> {
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// A server of this process alone, which may be stopped and started; it ends with the process.
+pub struct Server {
+    /// Where it is: over a socket, or over TCP where it speaks TLS.
+    pub url: String,
+    /// Its folder; with `ca.crt` and `other.crt`, of an authority that has signed nothing, where it speaks TLS.
+    pub folder: PathBuf,
+}
+
+impl Server {
+    /// Starts one that is reached by a socket.
+    ///
+    /// # Errors
+    /// When it does not start; with what to install.
+    pub fn start() -> Result<Self> {
+        let url = script(&[])?;
+        let (_, rest) = url.split_once('@').context("a URL")?;
+        let folder = rest.split_once('/').context("a URL")?.0.replace("%2F", "/");
+        Ok(Self { url, folder: folder.into() })
+    }
+
+    /// Starts one that listens on 127.0.0.1 and speaks TLS, with a certificate for `localhost`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with_tls() -> Result<Self> {
+        let said = script(&["tls"])?;
+        let (url, folder) = said.split_once('\n').context("a URL and a folder")?;
+        Ok(Self { url: url.to_owned(), folder: folder.into() })
+    }
+
+    /// Ends it as a crash would.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn crash(&self) -> Result<()> {
+        script(&["stop"]).map(|_| ())
+    }
+
+    /// Starts it again after a crash.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn recover(&self) -> Result<()> {
+        script(&["start"]).map(|_| ())
+    }
+}
+
+/// `tests/postgres` about the server of this process.
+fn script(words: &[&str]) -> Result<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/postgres");
+    let mut command = Command::new(script);
+    command.arg(std::process::id().to_string()).args(words).env_remove("HIVE_TEST_POSTGRES_URL");
+    told(command.output()?)
 }

@@ -65,7 +65,7 @@ impl Script {
             let writer: Box<dyn BatchWriter> = Box::new(script.clone());
             Ok(writer)
         };
-        writer(capacity, Metrics::new().unwrap(), Box::new(open))
+        writer(capacity, std::time::Duration::from_secs(1), Metrics::new().unwrap(), Box::new(open))
     }
 }
 
@@ -203,7 +203,8 @@ fn a_database_that_cannot_be_opened_ends_the_run_and_what_waits_keeps_waiting() 
         let writer: Box<dyn BatchWriter> = Box::new(script.clone());
         Ok(writer)
     };
-    let (handle, writer) = writer(10, Metrics::new().unwrap(), Box::new(open));
+    let (handle, writer) =
+        writer(10, std::time::Duration::from_secs(1), Metrics::new().unwrap(), Box::new(open));
     let answers = Answers::default();
     send(&handle, &answers).unwrap();
     assert!(writer.run(&|| {}, &|| true).is_err());

@@ -13,7 +13,7 @@ use super::world::BEGIN;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::open::{FolderLock, NodeLock, OpenOptions, open_at};
-use crate::postgres::connection::PgConn;
+use crate::postgres::connection::{Address, PgConn};
 use crate::postgres::session::PgSession;
 use crate::postgres::writer::PgWriter;
 use crate::readers::Readers;
@@ -61,7 +61,7 @@ impl Schema {
 
     /// Another connection, for obstacles.
     pub fn connection(&self) -> PgSession {
-        let mut conn = PgConn::writer(&self.url).unwrap();
+        let mut conn = PgConn::writer(self.url.as_str()).unwrap();
         conn.batch_execute("SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0").unwrap();
         PgSession::new(conn)
     }
@@ -106,10 +106,10 @@ impl PostgresRig {
     }
 
     /// A second writer of the present incarnation, over any way to the server.
-    pub fn another_writer(&self, url: &str) -> PgWriter {
+    pub fn another_writer(&self, address: impl Into<Address>) -> PgWriter {
         let node = self.parts().node.incarnation();
         let metrics = crate::metrics::Metrics::new().unwrap();
-        PgWriter::open(url, node, self.lanes_max, self.clock.clone(), metrics).unwrap()
+        PgWriter::open(address, node, self.lanes_max, self.clock.clone(), metrics).unwrap()
     }
 
     fn parts(&self) -> &Parts {

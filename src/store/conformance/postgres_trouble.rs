@@ -10,12 +10,14 @@ use domain::{EventKind, Secret, TaskState};
 
 use super::Rig;
 use super::postgres_rig::PostgresRig;
-use super::world::{ME, World};
-use crate::command::{CancelTask, Command, PatchTask, RecordSystemEvent};
+use super::world::{ME, World, success};
+use crate::command::{CancelTask, Chore, Command, PatchTask, RecordSystemEvent};
 use crate::error::{OpenError, WriteError};
 use crate::open::{OpenOptions, open};
 use crate::port::{BatchError, BatchWriter, Committed};
+use crate::postgres::connection::{Address, PgConn};
 use crate::sql::statement::statement;
+use crate::timeouts::Timeouts;
 
 type Pg = World<PostgresRig>;
 
@@ -132,6 +134,113 @@ fn a_row_that_somebody_never_lets_go_makes_the_batch_unavailable_and_nothing_of_
 }
 
 #[test]
+fn a_serialization_failure_is_tried_again() {
+    let mut world = Pg::new();
+    let task = world.submit("t").id;
+    let mut other = world.rig.schema.connection();
+    other
+        .batch_execute(&format!("BEGIN; UPDATE tasks SET attempts_max = 8 WHERE id = {}", task.raw()))
+        .unwrap();
+    let mut writer = world.rig.another_writer(world.rig.schema.url());
+    // So that the server says 40001 where it would else go on with the row as it has become.
+    writer.execute("SET default_transaction_isolation = 'repeatable read'");
+    let applied = std::thread::scope(|scope| {
+        let applied = scope.spawn(move || {
+            let applied = writer.apply(&[patch(task, 7)]);
+            (applied, writer.tries(), writer.replays())
+        });
+        waiting_writer(&world);
+        other.batch_execute("COMMIT").unwrap();
+        applied.join().unwrap()
+    });
+    let (applied, tries, replays) = applied;
+    assert_eq!(
+        (applied.unwrap().events.len(), tries, replays),
+        (1, 1, 0),
+        "tried again once, and nobody is to blame"
+    );
+    let record = world.task(task);
+    assert_eq!((record.priority, record.status.attempts_max), (7, 8), "on top of what the other wrote");
+}
+
+#[test]
+fn what_a_writer_waits_for_others_is_a_setting() {
+    let mut world = Pg::new();
+    let task = world.submit("t").id;
+    let mut other = world.rig.schema.connection();
+    other.batch_execute(&format!("BEGIN; SELECT FROM tasks WHERE id = {} FOR UPDATE", task.raw())).unwrap();
+    for (timeouts, which) in [
+        (Timeouts { lock: Duration::from_millis(20), ..Timeouts::default() }, "lock timeout"),
+        (Timeouts { statement: Duration::from_millis(20), ..Timeouts::default() }, "statement timeout"),
+    ] {
+        let mut writer = world.rig.another_writer(Address::new(world.rig.schema.url(), timeouts));
+        let why = refusal(writer.apply(&[patch(task, 7)]));
+        assert_eq!(why, format!("canceling statement due to {which}"));
+    }
+    other.batch_execute("ROLLBACK").unwrap();
+}
+
+#[test]
+fn a_statement_of_a_reader_that_takes_too_long_is_ended_and_its_connection_works_on() {
+    let world = Pg::new();
+    let timeouts = Timeouts { statement: Duration::from_millis(20), ..Timeouts::default() };
+    let mut conn = PgConn::reader(&Address::new(world.rig.schema.url(), timeouts)).unwrap();
+    let refused = conn.batch_execute("SELECT pg_sleep(60)").unwrap_err();
+    assert_eq!(refused.to_string(), "canceling statement due to statement timeout");
+    conn.batch_execute("SELECT 1").unwrap();
+}
+
+#[test]
+fn a_server_that_takes_connections_and_says_nothing_is_given_up_after_the_time_to_connect() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgresql://hive@{}/hive", listener.local_addr().unwrap());
+    let timeouts = Timeouts { connect: Duration::from_millis(100), ..Timeouts::default() };
+    let Err(refused) = PgConn::reader(&Address::new(&url, timeouts)) else { panic!("it is no server") };
+    assert!(refused.to_string().contains("does not answer within 100 ms"), "{refused}");
+}
+
+#[test]
+fn a_batch_whose_rows_are_foreseen_takes_two_round_trips() {
+    let mut world = Pg::new();
+    let task = world.submit("t").id;
+    let count = |world: &Pg| {
+        let seconds = &world.rig.metrics().writer_statement_seconds;
+        ["begin", "commit", "settle", "read", "write"]
+            .map(|kind| seconds.with_label_values(&[kind]).get_sample_count())
+    };
+    let before = count(&world);
+    let commands: Vec<Command> = vec![
+        patch(task, 7),
+        world.submit_command("u", |_| {}).into(),
+        world.submit_command("v", |_| {}).into(),
+    ];
+    world.batch(&commands);
+    let after = count(&world);
+    let taken: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+    assert_eq!(taken, [1, 1, 0, 0, 0]);
+}
+
+#[test]
+fn many_tasks_leave_with_as_many_statements_as_one() {
+    let mut world = Pg::new();
+    let mut retire = |count: usize| {
+        for _ in 0..count {
+            let agent = world.next_id().to_string();
+            let task = world.working(&format!("a{agent}")).task;
+            world.finish(task, 1, success());
+        }
+        world.wait_ms(10);
+        let seconds = world.rig.metrics().writer_statement_seconds.clone();
+        let before = seconds.with_label_values(&["write"]).get_sample_count();
+        let chore = Chore::RetireTasks(world.now());
+        assert_eq!(world.sweep(chore).count, u32::try_from(count).unwrap());
+        seconds.with_label_values(&["write"]).get_sample_count() - before
+    };
+    assert_eq!(retire(1), retire(40));
+    assert_eq!(world.rig.orphan_count(), 0);
+}
+
+#[test]
 fn a_connection_that_is_cut_between_batches_is_noticed_and_a_new_one_works() {
     let mut world = Pg::new();
     world.submit("before");
@@ -187,7 +296,7 @@ fn a_commit_whose_answer_is_lost_is_told_as_unknown_and_sent_again_changes_nothi
     let task = world.submit("t").id;
     let folder = tempfile::tempdir().unwrap();
     let (url, cut) = cut_after_commit(&world, folder.path());
-    let mut writer = world.rig.another_writer(&url);
+    let mut writer = world.rig.another_writer(url.as_str());
     let commands: Vec<Command> = vec![
         CancelTask { tenant: ME, task, force: false, grace_ms: 0, correlation_id: "r".into() }.into(),
         world.submit_command("new", |_| {}).into(),

@@ -1,6 +1,6 @@
 //! SQLite in a folder of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -53,7 +53,17 @@ impl SqliteRig {
 
     /// A checkpointer of its own.
     pub fn checkpoint_loop(&self) -> CheckpointLoop {
-        CheckpointLoop::new(Some(self.database()), Metrics::new().unwrap())
+        CheckpointLoop::new(self.database(), Metrics::new().unwrap())
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Closes everything but the folder.
+    pub fn close(self) -> TempDir {
+        self.folder
     }
 
     fn options(&self) -> OpenOptions {

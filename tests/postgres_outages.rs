@@ -1,0 +1,290 @@
+//! What becomes of hives when their PostgreSQL server, or one of them, fails under work.
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::{Method, RequestBuilder};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tests::database::{Server, schema, sql};
+use tests::{Hive, Options, PATIENCE};
+
+fn on(url: &str) -> Options {
+    Options::default().set("HIVE__DATABASE__URL", url)
+}
+
+/// Waits until a query prints this.
+async fn until(url: &str, query: &str, printed: &str) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let found = sql(url, query)?;
+        if found == printed {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < PATIENCE, "{query} prints {found} and not {printed}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Sends a request until it is answered otherwise than that the hive cannot now, and answers how. Counts refusals, which
+/// must say when to come back.
+async fn insist(request: RequestBuilder, refusals: &AtomicU32) -> Result<u16> {
+    let began = Instant::now();
+    loop {
+        let answer = request.try_clone().context("a body that can be sent again")?.send().await;
+        let answer = answer.context("a hive without a database answers all the same")?;
+        let status = answer.status().as_u16();
+        if status != 503 {
+            return Ok(status);
+        }
+        let retry = answer.headers().get("retry-after").cloned();
+        let text = answer.text().await?;
+        ensure!(retry.is_some(), "it does not say when to come back: {text}");
+        refusals.fetch_add(1, Ordering::Relaxed);
+        ensure!(began.elapsed() < 2 * PATIENCE, "it is refused for ever: {text}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Counts of what clients and workers of the test did.
+#[derive(Default)]
+struct Done {
+    submitted: AtomicU32,
+    completed: AtomicU32,
+    refusals: AtomicU32,
+    is_over: AtomicBool,
+}
+
+async fn submits(hive: &Hive, client: u32, done: &Done) -> Result<()> {
+    let mut number = 0;
+    while !done.is_over.load(Ordering::Acquire) {
+        number += 1;
+        let key = format!("client-{client}-{number}");
+        let request = hive.request(Method::POST, "/api/v2/tasks").header("Idempotency-Key", &key);
+        let status = insist(request.json(&json!({"title": key})), &done.refusals).await?;
+        // Of a submit that was stored although its answer was lost, the second answer is 200.
+        ensure!(status == 201 || status == 200, "a submit was answered {status}");
+        done.submitted.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+async fn works(hive: &Hive, agent: &str, done: &Done) -> Result<()> {
+    loop {
+        let is_over = done.is_over.load(Ordering::Acquire);
+        let lease = json!({"max": 20, "wait_ms": 100, "worker_instance": "w"});
+        let path = format!("/api/v2/agents/{agent}/lease");
+        let answer = hive.request(Method::POST, &path).json(&lease).send().await?;
+        let status = answer.status().as_u16();
+        ensure!(status == 200 || status == 503, "a lease was answered {status}: {}", answer.text().await?);
+        let leased: Value = answer.json().await?;
+        let leased = leased["assignments"].as_array().cloned().unwrap_or_default();
+        if leased.is_empty() && status == 200 && is_over {
+            let (submitted, completed) = (&done.submitted, &done.completed);
+            if submitted.load(Ordering::Acquire) == completed.load(Ordering::Acquire) {
+                return Ok(());
+            }
+        }
+        for held in leased {
+            let path = format!("/api/v2/tasks/{}/complete", held["task_id"].as_str().context("an id")?);
+            let report = json!({"attempt": held["attempt"], "result": {"ok": true}});
+            let request = hive.request(Method::POST, &path).json(&report);
+            match insist(request, &done.refusals).await? {
+                200 => done.completed.fetch_add(1, Ordering::Relaxed),
+                // Its lease ended while there was no database; another attempt will be handed out.
+                409 => 0,
+                other => bail!("a completion was answered {other}"),
+            };
+        }
+    }
+}
+
+/// Waits until so many more were submitted.
+async fn more(done: &Done, count: u32) -> Result<()> {
+    let wanted = done.submitted.load(Ordering::Acquire) + count;
+    let began = Instant::now();
+    while done.submitted.load(Ordering::Acquire) < wanted {
+        ensure!(began.elapsed() < 2 * PATIENCE, "nothing is accepted any more");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_crashes_under_load_and_comes_back_costs_time_and_no_task() -> Result<()> {
+    let server = Server::start()?;
+    // Short leases: what a lease call took whose answer was lost comes back soon.
+    let hive = Hive::start_with(on(&server.url).set("HIVE__LEASE__TTL_MS", 2_000)).await?;
+    let agent = hive.agent("ada", &[], 100).await?;
+    let done = Done::default();
+    let (hive, done) = (&hive, &done);
+    let clients = futures_util::future::try_join_all((0..4).map(|client| submits(hive, client, done)));
+    let story = async {
+        more(done, 200).await?;
+        server.crash()?;
+        let before = done.refusals.load(Ordering::Acquire);
+        let began = Instant::now();
+        while done.refusals.load(Ordering::Acquire) < before + 10 {
+            ensure!(began.elapsed() < PATIENCE, "nobody was refused without a database");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        server.recover()?;
+        more(done, 200).await?;
+        done.is_over.store(true, Ordering::Release);
+        anyhow::Ok(())
+    };
+    let (clients, worker, story) = tokio::join!(clients, works(hive, &agent, done), story);
+    story?;
+    clients?;
+    worker?;
+    let count = done.submitted.load(Ordering::Acquire).to_string();
+    for (what, expected) in [
+        ("SELECT count(*) FROM tasks", count.as_str()),
+        ("SELECT count(*) FROM tasks WHERE state = 3", &count),
+        ("SELECT count(*) FROM events WHERE kind = 'task.completed'", &count),
+        ("SELECT max(seq) - count(*) FROM events", "0"),
+        ("SELECT count(*) - count(DISTINCT title) FROM task_specs", "0"),
+    ] {
+        ensure!(sql(&server.url, what)? == expected, "{what} prints {}", sql(&server.url, what)?);
+    }
+    hive.until("/api/v2/system", |system| system["tasks"]["completed"].to_string() == count).await?;
+    // The server forgot who has the number; the hive has taken it again.
+    until(&server.url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted", "1").await?;
+    let Err(refused) = Hive::start_with(on(&server.url)).await else { bail!("two hives serve") };
+    ensure!(refused.to_string().contains("is in use by another hive"), "{refused}");
+    Ok(())
+}
+
+/// Somebody who holds a row until told to let go.
+struct Holder {
+    child: Child,
+}
+
+impl Holder {
+    fn of(url: &str, query: &str) -> Result<Self> {
+        let mut child = Command::new("psql").arg(url).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        child.stdin.as_mut().context("a stdin")?.write_all(format!("BEGIN; {query};\n").as_bytes())?;
+        Ok(Self { child })
+    }
+
+    fn let_go(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        ensure!(self.child.wait()?.success());
+        Ok(())
+    }
+}
+
+/// The second hive, as soon as it is let in.
+async fn second(options: Options) -> Result<Hive> {
+    let began = Instant::now();
+    loop {
+        match Hive::start_with(options.clone()).await {
+            Ok(hive) => return Ok(hive),
+            Err(error) if error.to_string().contains("is in use by another hive") => {
+                ensure!(began.elapsed() < PATIENCE, "it is never let in: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hive_that_stands_still_within_a_batch_is_followed_by_another_and_its_batch_is_refused_whole()
+-> Result<()> {
+    let url = schema("stopped")?;
+    let named = format!("{url}&application_name=stopped%20hive");
+    let hive = Hive::start_with(on(&named)).await?;
+    let task = hive.submit(&json!({"title": "t", "priority": 5})).await?;
+    let row = sql(&url, "SELECT id FROM tasks")?;
+    let holder = Holder::of(&url, &format!("SELECT id FROM tasks WHERE id = {row} FOR UPDATE"))?;
+    let held = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.granted AND \
+                l.mode = 'RowShareLock' AND a.application_name = 'psql' AND l.relation = 'tasks'::regclass";
+    until(&url, held, "1").await?;
+    // Its batch waits for the row: so it has begun, and is not committed.
+    let path = format!("/api/v2/tasks/{task}");
+    let zombie = hive.request(Method::PATCH, &path).json(&json!({"priority": 9})).send();
+    let story = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity \
+                     WHERE application_name = 'stopped hive' AND wait_event_type = 'Lock'";
+        until(&url, waits, "1").await?;
+        hive.signal(Signal::STOP)?;
+        holder.let_go()?;
+        let follower = second(on(&url)).await?;
+        ensure!(follower.get(&path).await?["priority"] == 5, "nothing of the batch is there");
+        let began = Instant::now();
+        let patch = follower.request(Method::PATCH, &path).json(&json!({"priority": 7})).send().await?;
+        ensure!(patch.status() == 200, "{}", patch.text().await?);
+        ensure!(began.elapsed() < Duration::from_secs(5), "the other is held up for {:?}", began.elapsed());
+        let events = sql(&url, "SELECT max(seq) FROM events")?;
+        hive.signal(Signal::CONT)?;
+        Ok((follower, events))
+    };
+    let (zombie, story) = tokio::join!(zombie, story);
+    let (follower, events) = story?;
+    let status = zombie?.status().as_u16();
+    ensure!(status == 503, "the batch of the one that stood still was answered {status}");
+    for _ in 0..3 {
+        let answer =
+            hive.request(Method::POST, "/api/v2/tasks").json(&json!({"title": "zombie"})).send().await?;
+        ensure!(answer.status() == 503, "it was answered {}", answer.status());
+    }
+    ensure!(follower.get(&path).await?["priority"] == 7);
+    ensure!(sql(&url, "SELECT count(*) FROM task_specs WHERE title = 'zombie'")? == "0");
+    ensure!(sql(&url, "SELECT max(seq) FROM events")? == events, "it has written to the log");
+    ensure!(hive.log().contains("another hive has taken"), "{}", hive.log());
+    follower.submit(&json!({"title": "goes on"})).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hive_follows_one_that_was_killed_at_once_and_has_all_it_had() -> Result<()> {
+    let url = schema("followed")?;
+    let mut first = Hive::start_with(on(&url)).await?;
+    let task = first.submit(&json!({"title": "t"})).await?;
+    first.kill()?;
+    let follower = Hive::start_with(on(&url)).await?;
+    ensure!(follower.get(&format!("/api/v2/tasks/{task}")).await?["title"] == "t");
+    let next = follower.submit(&json!({"title": "u"})).await?;
+    ensure!(next > task, "ids go on: {task}, then {next}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_slow_is_told_of_with_its_kind_and_how_long_it_took() -> Result<()> {
+    let url = schema("slow")?;
+    let hive = Hive::start_with(on(&url).set("HIVE__STORE__SLOW_MS", 100)).await?;
+    let holder = Holder::of(&url, "SELECT seq FROM log_head FOR UPDATE")?;
+    let held = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.granted AND \
+                l.mode = 'RowShareLock' AND a.application_name = 'psql' AND l.relation = 'log_head'::regclass";
+    until(&url, held, "1").await?;
+    let submit = async {
+        let request = hive.request(Method::POST, "/api/v2/tasks").json(&json!({"title": "t"}));
+        anyhow::Ok(request.send().await?.status().as_u16())
+    };
+    let story = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hive writer' AND \
+                     wait_event_type = 'Lock' AND now() - query_start > '200 ms'";
+        until(&url, waits, "1").await?;
+        holder.let_go()
+    };
+    let (status, story) = tokio::join!(submit, story);
+    story?;
+    ensure!(status? == 201);
+    let log = hive.log();
+    ensure!(log.contains("a round trip to the database was slow") && log.contains("\"commit\""), "{log}");
+    ensure!(log.contains("a commit was slow"), "{log}");
+    let metrics = hive.request(Method::GET, "/metrics").send().await?.text().await?;
+    for line in [
+        "hive_writer_statement_seconds_count{kind=\"begin\"}",
+        "hive_writer_statement_seconds_count{kind=\"commit\"}",
+        "hive_reader_query_seconds_count{query=",
+        "hive_reader_connections{state=\"idle\"}",
+        "hive_reader_connections{state=\"waiting\"} 0",
+    ] {
+        ensure!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+    Ok(())
+}
