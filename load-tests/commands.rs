@@ -186,6 +186,10 @@ impl Clock<'_> {
         self.time("backup create", &[&file], 0)?;
         self.time("backup verify", &[&file], 0)?;
         self.time("backup restore", &[&file, "--data-dir", &restored], 0)?;
+        let copied = format!("sqlite:{}", folder.join(format!("copied-{round}")).display());
+        self.time("copy", &["--from", &format!("sqlite:{restored}"), "--to", &copied], 0)?;
+        self.time("migrate run", &["--data-dir", &restored], 0)?;
+        self.time("migrate status", &[], 0)?;
         self.time("doctor", &[], 0)?;
         self.time("config show", &[], 0)?;
         self.time("config check", &[], 0)?;

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use serde_json::json;
 
+use crate::database::Server as Database;
+use crate::layers;
 use crate::report::Run;
 use crate::server::Server;
 use crate::submit::{Tally, WARM_UP, submit, watch};
@@ -18,8 +20,8 @@ const WORKERS: usize = 8;
 const BATCH: usize = 100;
 
 /// Runs it once.
-pub async fn measure(clients: usize, time: Duration) -> Result<Run> {
-    let server = Server::start().await?;
+pub async fn measure(clients: usize, time: Duration, database: Option<&Database>) -> Result<Run> {
+    let server = Server::start(database).await?;
     let body =
         json!({"name": "load", "role": "worker", "capacity": WORKERS * BATCH, "link": {"kind": "worker"}});
     let (status, agent) = server.post("/api/v2/agents", body.to_string()).await?;
@@ -36,7 +38,9 @@ pub async fn measure(clients: usize, time: Duration) -> Result<Run> {
     let stored = server.count("completed").await?;
     ensure!(stored == all, "{all} completions were acknowledged, {stored} tasks are completed");
     let tally = completions.borrow();
-    Ok(Run::new((tally.count, submits.borrow().refused), time, &tally.latency, cpu?, server.rss_mib()?))
+    let refused = submits.borrow().refused;
+    let layers = layers::of(&server, all).await?;
+    Ok(Run { layers, ..Run::new((tally.count, refused), time, &tally.latency, cpu?, server.rss_mib()?) })
 }
 
 /// One worker: leases and completes until the end.

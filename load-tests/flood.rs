@@ -85,7 +85,7 @@ pub async fn measure(time: Duration, as_json: bool) -> Result<()> {
 }
 
 async fn beside(neighbour: &'static str, script: Option<&str>, time: Duration) -> Result<Beside> {
-    let server = Rc::new(Server::start().await?);
+    let server = Rc::new(Server::start(None).await?);
     let worker = json!({"name": "worker", "capabilities": ["work"], "capacity": 1000});
     let (status, agent) = server.post("/api/v2/agents", worker.to_string()).await?;
     ensure!(status == 201, "the worker was not registered: {agent}");

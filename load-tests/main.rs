@@ -5,8 +5,10 @@
 //! of the processors; both shares are in the report.
 
 mod commands;
+mod database;
 mod end_to_end;
 mod flood;
+mod layers;
 mod report;
 mod server;
 mod submit;
@@ -30,9 +32,21 @@ struct Arguments {
     /// Runs; the report has each and the median.
     #[arg(long, default_value_t = 3)]
     runs: usize,
+    /// Where the hive keeps everything; a PostgreSQL server is started for the measurement and ends with it.
+    #[arg(long, value_enum, default_value_t = Database::Sqlite)]
+    database: Database,
     /// Prints JSON instead of text.
     #[arg(long)]
     json: bool,
+}
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Database {
+    /// A file in the data folder.
+    Sqlite,
+    /// A server of its own, with its defaults (fsync, synchronous_commit), over a socket.
+    Postgres,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -51,25 +65,37 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (clients, time) = (arguments.clients, Duration::from_secs(arguments.seconds));
+    let database = match arguments.database {
+        Database::Sqlite => None,
+        Database::Postgres => Some(database::Server::start()?),
+    };
+    let database = database.as_ref();
     let mut runs = Vec::new();
     let name = match arguments.scenario {
         Scenario::Submit => {
             for _ in 0..arguments.runs.max(1) {
-                runs.push(runtime.block_on(submit::measure(clients, time))?);
+                runs.push(runtime.block_on(submit::measure(clients, time, database))?);
             }
             "submit"
         }
         Scenario::EndToEnd => {
             for _ in 0..arguments.runs.max(1) {
-                runs.push(runtime.block_on(end_to_end::measure(clients, time))?);
+                runs.push(runtime.block_on(end_to_end::measure(clients, time, database))?);
             }
             "end_to_end"
         }
         Scenario::Cli => {
-            let server = runtime.block_on(server::Server::start())?;
+            anyhow::ensure!(
+                database.is_none(),
+                "commands about files are among those that are measured: on SQLite"
+            );
+            let server = runtime.block_on(server::Server::start(None))?;
             return commands::measure(&server, arguments.json);
         }
-        Scenario::Flood => return runtime.block_on(flood::measure(time, arguments.json)),
+        Scenario::Flood => {
+            anyhow::ensure!(database.is_none(), "what a file grows by is among what is measured: on SQLite");
+            return runtime.block_on(flood::measure(time, arguments.json));
+        }
     };
-    report::print(name, clients, &runs, arguments.json)
+    report::print((name, arguments.database), clients, &runs, arguments.json)
 }

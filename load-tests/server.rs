@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::database;
+
 /// Clock ticks per second in `/proc/PID/stat`, which Linux fixes for programs.
 const TICKS_PER_SECOND: u64 = 100;
 
 /// A running server; ended and its folder removed when dropped.
 pub struct Server {
     child: Child,
+    /// The process of its database server.
+    postmaster: Option<u32>,
     folder: tempfile::TempDir,
     /// Where it answers.
     pub url: String,
@@ -24,18 +28,21 @@ pub struct Server {
 
 impl Server {
     /// Starts one and waits until it is ready.
-    pub async fn start() -> Result<Self> {
+    pub async fn start(database: Option<&database::Server>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
+        let url = database.map(database::Server::schema).transpose()?;
         let child = Command::new(program()?)
+            .envs(url.map(|url| ("HIVE__DATABASE__URL", url)))
             .args(["serve", "--bind", "127.0.0.1:0", "--data-dir"])
             .arg(&data)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
+        let postmaster = database.map(database::Server::postmaster).transpose()?;
         let client = reqwest::Client::builder().pool_max_idle_per_host(4_096).build()?;
-        let mut server = Self { child, folder, url: String::new(), token: String::new(), client };
+        let mut server = Self { child, postmaster, folder, url: String::new(), token: String::new(), client };
         let began = Instant::now();
         while !server.is_ready(&data).await {
             if began.elapsed() > Duration::from_secs(30) {
@@ -79,6 +86,29 @@ impl Server {
     /// Processor time of the server so far.
     pub fn cpu(&self) -> Result<Duration> {
         cpu_of(&format!("/proc/{}/stat", self.child.id()))
+    }
+
+    /// Processor time of the processes of its database server that there are.
+    pub fn database_cpu(&self) -> Result<Duration> {
+        let Some(postmaster) = self.postmaster else { return Ok(Duration::ZERO) };
+        let mut all = Duration::ZERO;
+        for entry in std::fs::read_dir("/proc")? {
+            let path = entry?.path().join("stat");
+            // Most entries are no processes, and some have ended meanwhile.
+            let Ok(stat) = std::fs::read_to_string(&path) else { continue };
+            let parent =
+                stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
+            if parent == Some(postmaster) {
+                all += cpu_of(&path.to_string_lossy()).unwrap_or_default();
+            }
+        }
+        Ok(all)
+    }
+
+    /// What the hive measured of itself, in the words of Prometheus.
+    pub async fn metrics(&self) -> Result<String> {
+        let request = self.client.get(format!("{}/metrics", self.url)).bearer_auth(&self.token);
+        Ok(request.send().await?.error_for_status()?.text().await?)
     }
 
     /// Resident memory of the server, in MiB.

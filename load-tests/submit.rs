@@ -8,7 +8,9 @@ use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 use hdrhistogram::Histogram;
 
-use crate::report::Run;
+use crate::database::Server as Database;
+use crate::layers;
+use crate::report::{Cpu, Run};
 use crate::server::{Server, own_cpu};
 
 /// Time before it counts.
@@ -51,8 +53,8 @@ impl Tally {
 }
 
 /// Runs it once.
-pub async fn measure(clients: usize, time: Duration) -> Result<Run> {
-    let server = Server::start().await?;
+pub async fn measure(clients: usize, time: Duration, database: Option<&Database>) -> Result<Run> {
+    let server = Server::start(database).await?;
     let tally = Tally::new(time)?;
     let load = try_join_all((0..clients).map(|name| submit(&server, &tally, name)));
     let watch = watch(&server, WARM_UP, time);
@@ -63,15 +65,23 @@ pub async fn measure(clients: usize, time: Duration) -> Result<Run> {
     let stored = server.count("queued").await?;
     ensure!(stored == all, "{all} submits were acknowledged, {stored} tasks are stored");
     let tally = tally.borrow();
-    Ok(Run::new((tally.count, tally.refused), time, &tally.latency, cpu?, server.rss_mib()?))
+    let layers = layers::of(&server, all).await?;
+    Ok(Run {
+        layers,
+        ..Run::new((tally.count, tally.refused), time, &tally.latency, cpu?, server.rss_mib()?)
+    })
 }
 
-/// Processor time of server and client while it is counted.
-pub async fn watch(server: &Server, warm_up: Duration, time: Duration) -> Result<(Duration, Duration)> {
+/// Processor time of server, client and database while it is counted.
+pub async fn watch(server: &Server, warm_up: Duration, time: Duration) -> Result<Cpu> {
     tokio::time::sleep(warm_up).await;
-    let (server_before, own_before) = (server.cpu()?, own_cpu()?);
+    let (server_before, own_before, database_before) = (server.cpu()?, own_cpu()?, server.database_cpu()?);
     tokio::time::sleep(time).await;
-    Ok((server.cpu()? - server_before, own_cpu()? - own_before))
+    Ok(Cpu {
+        server: server.cpu()? - server_before,
+        client: own_cpu()? - own_before,
+        database: server.database_cpu()?.saturating_sub(database_before),
+    })
 }
 
 /// One client: submits until the end.

@@ -1,0 +1,49 @@
+//! Where the time of a task goes: what the hive measured of its own writer, over all tasks of a run.
+//!
+//! The writer is one thread, so these times follow one another: together they are what a task costs there.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::server::Server;
+
+/// One layer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Layer {
+    /// Which.
+    pub layer: String,
+    /// Its share in one task, on average.
+    pub micros_per_task: f64,
+}
+
+/// What each part of the writer took, over so many tasks since the hive began.
+pub async fn of(server: &Server, tasks: u64) -> Result<Vec<Layer>> {
+    let text = server.metrics().await?;
+    let per_task =
+        |seconds: f64| seconds * 1_000_000.0 / f64::from(u32::try_from(tasks.max(1)).unwrap_or(u32::MAX));
+    let mut layers = Vec::new();
+    let mut parts = 0.0;
+    for (labels, seconds) in sums(&text, "hive_writer_statement_seconds_sum") {
+        parts += seconds;
+        let kind = labels.split('"').nth(1).unwrap_or(labels);
+        layers.push(Layer { layer: format!("writer, {kind}"), micros_per_task: per_task(seconds) });
+    }
+    let all: f64 = sums(&text, "hive_writer_commit_seconds_sum").map(|(_, seconds)| seconds).sum();
+    layers.push(Layer {
+        layer: "writer, between its statements".to_owned(),
+        micros_per_task: per_task(all - parts),
+    });
+    let batches: f64 = sums(&text, "hive_writer_commit_seconds_count").map(|(_, count)| count).sum();
+    let share = f64::from(u32::try_from(tasks).unwrap_or(u32::MAX)) / batches.max(1.0);
+    layers.push(Layer { layer: format!("(a batch has {share:.1} tasks)"), micros_per_task: per_task(all) });
+    Ok(layers)
+}
+
+/// The values of a metric, each with its labels.
+fn sums<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
+    text.lines().filter_map(move |line| {
+        let rest = line.strip_prefix(name)?;
+        let (labels, value) = rest.rsplit_once(' ')?;
+        Some((labels, value.parse().ok()?))
+    })
+}
