@@ -1,6 +1,7 @@
 //! Fault drills in the production tree: any part may panic under load, and nobody outside sees more than a 503.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -174,6 +175,89 @@ async fn slow_any_part_may_panic_under_sixty_four_clients_and_every_submit_is_an
     }
     let actors = rig.get("/api/v2/system/actors").await?;
     assert_eq!(actors["restarts_total"], 14);
+    rig.running.shutdown().await;
+    Ok(())
+}
+
+/// The most tasks of the queue and of one agent that were worked on at a time, as the log has it.
+async fn most_at_work(rig: &Rig) -> Result<(usize, usize)> {
+    let mut working: HashMap<String, String> = HashMap::new();
+    let (mut most, mut most_of_one, mut after) = (0, 0, 0);
+    loop {
+        let page = rig.get(&format!("/api/v2/events?after={after}&limit=1000")).await?;
+        let events = page["items"].as_array().context("items")?;
+        let Some(last) = events.last() else { return Ok((most, most_of_one)) };
+        after = last["seq"].as_i64().context("a seq")?;
+        for event in events {
+            let Some(task) = event["task_id"].as_str() else { continue };
+            if event["kind"] == "task.started" {
+                let agent = event["agent_id"].as_str().context("an agent")?;
+                working.insert(task.to_owned(), agent.to_owned());
+                most = most.max(working.len());
+                most_of_one = most_of_one.max(working.values().filter(|other| *other == agent).count());
+            } else if event["kind"] == "task.completed" || event["kind"] == "task.released" {
+                working.remove(task);
+            }
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn slow_the_limits_of_queue_and_agents_hold_while_the_coordinator_panics_again_and_again() -> Result<()>
+{
+    let rig = Rig::start().await?;
+    let limit = json!({"concurrency_limit": 5});
+    rig.call(reqwest::Method::PUT, "/api/v2/queues/default", &limit).await?;
+    let mut agents = Vec::new();
+    for name in ["one", "two", "three"] {
+        let agent = json!({"name": name, "role": "worker", "capacity": 2, "link": {"kind": "worker"}});
+        let agent = rig.call(reqwest::Method::POST, "/api/v2/agents", &agent).await?.1;
+        agents.push(agent["id"].as_str().context("an id")?.to_owned());
+    }
+    let is_over = Cell::new(false);
+    let (submitted, completed) = (Cell::new(0), Cell::new(0));
+    // A panic is a 503 or a lease call without work: all of them just ask again.
+    let submits = async {
+        while !is_over.get() {
+            let tasks = vec![json!({"title": "drill"}); 20];
+            let told =
+                rig.call(reqwest::Method::POST, "/api/v2/tasks/bulk", &json!({"tasks": tasks})).await?;
+            submitted.set(submitted.get() + usize::from(told.0 == StatusCode::OK));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        anyhow::Ok(())
+    };
+    let work = futures_util::future::try_join_all(agents.iter().cycle().take(9).map(async |agent| {
+        let path = format!("/api/v2/agents/{agent}/lease");
+        while !is_over.get() {
+            let leased = rig.call(reqwest::Method::POST, &path, &json!({"max": 2, "wait_ms": 100})).await?.1;
+            for assignment in leased["assignments"].as_array().into_iter().flatten() {
+                let path =
+                    format!("/api/v2/tasks/{}/complete", assignment["task_id"].as_str().context("an id")?);
+                let report = json!({"attempt": assignment["attempt"], "result": null});
+                let told = rig.call(reqwest::Method::POST, &path, &report).await?;
+                completed.set(completed.get() + usize::from(told.0 == StatusCode::OK));
+            }
+        }
+        anyhow::Ok(())
+    }));
+    let drills = async {
+        for restarts in 1..=12 {
+            let before = completed.get();
+            let began = Instant::now();
+            while completed.get() < before + 40 {
+                ensure!(began.elapsed() < tests::PATIENCE, "nothing is completed after {restarts} panics");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            rig.running.registry.inject("hive/coordinator", Fault::PanicInHandler)?;
+            rig.restarted("hive/coordinator", restarts).await?;
+        }
+        is_over.set(true);
+        Ok(())
+    };
+    tokio::try_join!(submits, work, drills)?;
+    let (most, most_of_one) = most_at_work(&rig).await?;
+    assert_eq!((most, most_of_one), (5, 2), "the limit of the queue, and what one agent takes");
     rig.running.shutdown().await;
     Ok(())
 }

@@ -80,6 +80,10 @@ impl RuntimeHandle {
         caller: &Caller,
         asked: Vec<(NewTask, Option<IdempotencyKey>)>,
     ) -> Result<SubmittedMany, Error> {
+        self.shared.refuse_unless_serving()?;
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
         let (reply, answer) = oneshot::channel();
         self.coordinator.tell(SubmitMany { caller: caller.clone(), asked, reply })?;
         within(ANSWER_MANY_WITHIN, answer).await
@@ -210,7 +214,7 @@ impl RuntimeHandle {
         asked: NewAgent,
         key: Option<IdempotencyKey>,
     ) -> Result<Registered, Error> {
-        self.refuse_unless_serving()?;
+        self.shared.refuse_unless_serving()?;
         let now = self.shared.clock.now();
         let agent = Agent {
             id: self.shared.next_agent_id(),
@@ -253,7 +257,7 @@ impl RuntimeHandle {
     /// # Errors
     /// See [`Error`].
     pub async fn restart_agent(&self, caller: &Caller, agent: AgentId) -> Result<bool, Error> {
-        self.refuse_unless_serving()?;
+        self.shared.refuse_unless_serving()?;
         if self.seat(caller, agent).await?.is_none() {
             return Ok(false);
         }
@@ -295,7 +299,7 @@ impl RuntimeHandle {
         agent: AgentId,
         call: LeaseCall,
     ) -> Result<Option<LeaseGrant>, Error> {
-        self.refuse_unless_serving()?;
+        self.shared.refuse_unless_serving()?;
         if caller.agent.is_some_and(|own| own != agent) {
             return Ok(None);
         }
@@ -379,14 +383,6 @@ impl RuntimeHandle {
         let (reply, answer) = oneshot::channel();
         self.coordinator.tell(Apply { command, reply, is_for_caller: true })?;
         within(ANSWER_WITHIN, answer).await
-    }
-
-    fn refuse_unless_serving(&self) -> Result<(), Error> {
-        match self.shared.phase() {
-            Phase::Serving => Ok(()),
-            Phase::Starting => Err(Error::NotReady("starting")),
-            Phase::Draining => Err(Error::NotReady("draining")),
-        }
     }
 }
 

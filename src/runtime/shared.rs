@@ -13,6 +13,7 @@ use supervision::SupervisorRef;
 
 use crate::board::Board;
 use crate::directory::Directory;
+use crate::error::Error;
 use crate::inbox::Inbox;
 use crate::key_ring::KeyRing;
 use crate::metrics::Metrics;
@@ -89,6 +90,15 @@ impl Shared {
             0 => Phase::Starting,
             1 => Phase::Serving,
             _ => Phase::Draining,
+        }
+    }
+
+    /// Nothing is begun before the start is over, nor while the hive drains.
+    pub(crate) fn refuse_unless_serving(&self) -> Result<(), Error> {
+        match self.phase() {
+            Phase::Serving => Ok(()),
+            Phase::Starting => Err(Error::NotReady("starting")),
+            Phase::Draining => Err(Error::NotReady("draining")),
         }
     }
 

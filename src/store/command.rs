@@ -211,6 +211,9 @@ pub struct SubmitTask {
     pub eager: Option<AgentId>,
     /// Lease of a task that names no heartbeat timeout, in milliseconds.
     pub lease_ttl_ms: u64,
+    /// Whether its queue has room for one more. Without it nothing new is stored; a request that came before is answered
+    /// all the same.
+    pub has_room: bool,
 }
 
 /// Stores many tasks in one commit, each as by itself: one that is not accepted takes none with it.

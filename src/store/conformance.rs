@@ -208,6 +208,7 @@ on_every_database! {
     }
     keys {
         the_same_request_gets_the_same_task,
+        without_room_only_what_came_before_is_answered,
         another_body_under_the_same_key_is_a_mismatch,
         keys_of_one_batch_see_each_other,
         a_key_whose_time_is_over_is_new,

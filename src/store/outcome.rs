@@ -102,6 +102,8 @@ pub enum Submitted {
     UnknownAgent,
     /// There are as many lanes as there may be (distinct queue, requirements and pinned agent).
     TooManyLanes,
+    /// It is new, and the command says that its queue has no room.
+    QueueFull,
 }
 
 /// Answer to the end of an attempt.

@@ -27,7 +27,8 @@ pub fn examine(folder: &Path) -> Vec<Finding> {
     } else if access(folder, Access::WRITE_OK | Access::READ_OK | Access::EXEC_OK).is_err() {
         let finding = Finding::problem("folder", format!("{shown} cannot be written by user {myself}"));
         if metadata.uid() == myself {
-            finding.advise(format!("chmod 700 {shown}; if that changes nothing, its disk is mounted read-only"))
+            finding
+                .advise(format!("chmod 700 {shown}; if that changes nothing, its disk is mounted read-only"))
         } else {
             finding.advise(format!("run this and the hive as user {}, who owns it", metadata.uid()))
         }
