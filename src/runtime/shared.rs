@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::inbox::Inbox;
 use crate::key_ring::KeyRing;
 use crate::metrics::Metrics;
+use crate::performance::Performance;
 use crate::settings::RuntimeSettings;
 use crate::task::ProcessCount;
 
@@ -63,6 +64,10 @@ pub struct Shared {
     pub processes: ProcessCount,
     /// Counters.
     pub metrics: Metrics,
+    /// What is counted over time.
+    pub performance: Performance,
+    /// This node's number.
+    pub node: u16,
     pub(crate) ids: Mutex<IdGenerator>,
     pub(crate) phase: AtomicU8,
 }

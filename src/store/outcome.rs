@@ -43,7 +43,7 @@ pub enum Outcome {
     Graced(Graced),
     /// Of `RecordSystemEvent`.
     Recorded(()),
-    /// Of `SaveCheckpoint`.
+    /// Of `SaveCheckpoint` and `SavePerformance`.
     Saved(()),
 }
 
@@ -72,6 +72,8 @@ pub struct ClaimedTask {
     pub lease_ttl_ms: u64,
     /// When the lease expires.
     pub lease_expires_at: Timestamp,
+    /// Since when it could have been claimed.
+    pub ready_at: Timestamp,
     /// When it was claimed.
     pub started_at: Timestamp,
     /// How long things may take.
