@@ -70,19 +70,11 @@ impl Rig {
         }
     }
 
-    /// Waits until so many commands wait for the writer, those in its hands not counted.
-    async fn waiting_for_the_writer(&self, count: u32) -> Result<()> {
-        let began = Instant::now();
-        let line = format!("hive_writer_queue_commands {count}");
-        loop {
-            let metrics =
-                self.client.get(format!("{}/metrics", self.running.url)).send().await?.text().await?;
-            if metrics.lines().any(|there| there == line) {
-                return Ok(());
-            }
-            ensure!(began.elapsed() < tests::PATIENCE, "never {count} commands wait for the writer");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    /// How many commands wait for the writer, those in its hands not counted.
+    async fn waiting_for_the_writer(&self) -> Result<u32> {
+        let metrics = self.client.get(format!("{}/metrics", self.running.url)).send().await?.text().await?;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("hive_writer_queue_commands "));
+        Ok(line.context("a gauge")?.parse()?)
     }
 
     async fn submit_until_over(&self, seen: Rc<Seen>) {
@@ -238,7 +230,7 @@ impl Drop for Alone {
 async fn a_slot_whose_claim_waits_for_the_disk_is_not_given_away_again_by_a_coordinator_that_panicked()
 -> Result<()> {
     let rig = Rc::new(Rig::start().await?);
-    let agent = json!({"name": "one at a time", "role": "worker", "capacity": 1, "link": {"kind": "worker"}});
+    let agent = json!({"name": "single", "role": "worker", "capacity": 1, "link": {"kind": "worker"}});
     let agent = rig.call(reqwest::Method::POST, "/api/v2/agents", &agent).await?.1;
     let agent = agent["id"].as_str().context("an id")?.to_owned();
     let lease = || {
@@ -254,32 +246,38 @@ async fn a_slot_whose_claim_waits_for_the_disk_is_not_given_away_again_by_a_coor
     rig.until(&format!("/api/v2/agents/{agent}"), |agent| !agent["last_activity_at"].is_null()).await?;
 
     let alone = Alone::take(&rig)?;
-    // The writer has one of them in its hands, two wait for it; the first to come has the slot.
-    let mut submits = vec![submit(), submit(), submit()];
-    rig.waiting_for_the_writer(2).await?;
+    // The first to come has the slot; the writer has it in its hands as soon as another one waits.
+    let mut submits = vec![submit()];
+    while rig.waiting_for_the_writer().await? == 0 {
+        submits.push(submit());
+        ensure!(submits.len() < 100, "nothing waits for the writer");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     rig.running.registry.inject("hive/coordinator", Fault::PanicInHandler)?;
     rig.restarted("hive/coordinator", 1).await?;
-    // Long enough for books that wait for nothing.
+    // Long enough for books that wait for nothing, and for a submit to pass.
     tokio::time::sleep(Duration::from_millis(300)).await;
     submits.push(submit());
-    rig.waiting_for_the_writer(3).await?;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     drop(alone);
 
+    let mut count = 0;
     for submit in submits {
         let (status, answer) = submit.await??;
         // Those that the disk kept waiting too long do not know; none is told no.
         ensure!([StatusCode::CREATED, StatusCode::SERVICE_UNAVAILABLE].contains(&status), "{answer}");
+        count += 1;
     }
     let mut leased = leased.await??.1;
-    for turn in 1..=4 {
-        let system = rig.until("/api/v2/system", |system| system["tasks"]["total"] == 4).await?;
+    for turn in 1..=count {
+        let system = rig.until("/api/v2/system", |system| system["tasks"]["total"] == count).await?;
         assert_eq!(system["tasks"]["working"], 1, "at turn {turn}: {system}");
         let assignment = &leased["assignments"][0];
         let path = format!("/api/v2/tasks/{}/complete", assignment["task_id"].as_str().context("an id")?);
         let next = lease();
         let report = json!({"attempt": assignment["attempt"]});
         rig.call(reqwest::Method::POST, &path, &report).await?;
-        if turn < 4 {
+        if turn < count {
             leased = next.await??.1;
         }
     }

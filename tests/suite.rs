@@ -31,6 +31,7 @@ mod durability;
 mod edge;
 mod edge_connections;
 mod examples;
+mod kills;
 mod openapi;
 mod pages;
 mod postgres;
