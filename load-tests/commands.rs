@@ -173,7 +173,7 @@ impl Clock<'_> {
         self.time("auth key remove", &[&key], 0)?;
         self.time("events", &[], 0)?;
         self.time("system", &[], 0)?;
-        for command in ["actors", "health", "metrics", "nodes"] {
+        for command in ["actors", "health", "metrics", "nodes", "performance"] {
             self.time(&format!("system {command}"), &[], 0)?;
         }
         Ok(())

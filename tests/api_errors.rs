@@ -82,6 +82,14 @@ fn send(hive: &Hive, method: Method, path: &str, body: impl Into<Body>) -> Reque
     hive.request(method, path).header("content-type", "application/json").body(body)
 }
 
+/// The body of an answer with this status.
+async fn answered(request: RequestBuilder, status: u16) -> Result<Value> {
+    let answer = request.send().await?;
+    let (there, text) = (answer.status().as_u16(), answer.text().await?);
+    ensure!(there == status, "{there} instead of {status}: {text}");
+    Ok(serde_json::from_str(&text)?)
+}
+
 /// Nothing was stored, whatever was asked.
 async fn is_empty(hive: &Hive) -> Result<()> {
     let system = hive.get("/api/v2/system").await?;
@@ -430,10 +438,16 @@ async fn submit_until(hive: &Hive, queue: &str, status: u16) -> Result<usize> {
 #[tokio::test]
 async fn a_full_queue_refuses_what_comes_and_takes_more_after_a_claim() -> Result<()> {
     let hive = Hive::start_with(Options::default().set("HIVE__LIMITS__QUEUE_TASKS", 20)).await?;
-    hive.submit(&json!({"title": "delayed ones count as well", "delay_ms": 3_600_000})).await?;
+    let submit = |key: &str, path: &str, body: Value| {
+        send(&hive, Method::POST, path, body.to_string()).header("idempotency-key", key)
+    };
+    let delayed = json!({"title": "delayed ones count as well", "delay_ms": 3_600_000});
+    let one = || submit("one", "/api/v2/tasks", delayed.clone());
+    let many = || submit("many", "/api/v2/tasks/bulk", json!({"tasks": [&delayed]}));
+    let before = (answered(one(), 201).await?, answered(many(), 200).await?);
     let accepted = submit_until(&hive, "default", 429).await?;
     // What was accepted is counted soon after its answer, not with it.
-    ensure!((19..40).contains(&accepted), "{accepted} of 19 were accepted, one after the other");
+    ensure!((18..40).contains(&accepted), "{accepted} of 18 were accepted, one after the other");
     for what in ["the next one", "and the one after it"] {
         let body = json!({"title": "t"}).to_string();
         let full =
@@ -445,6 +459,10 @@ async fn a_full_queue_refuses_what_comes_and_takes_more_after_a_claim() -> Resul
             full.problem
         );
     }
+    let after = (answered(one(), 201).await?, answered(many(), 200).await?);
+    assert_eq!(before, after, "what came before is answered");
+    let new = submit("new", "/api/v2/tasks", delayed.clone());
+    refused(new, (429, "queue_full"), "what has a key of its own").await?;
     assert_eq!(submit_until(&hive, "other", 201).await?, 0, "another queue has room");
     let agent = hive.agent("relief", &[], 100).await?;
     hive.lease(&agent, 100, 30_000).await?;

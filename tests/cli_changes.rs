@@ -407,3 +407,19 @@ async fn health_ends_with_9_while_a_hive_drains_and_says_which_part_is_not_well(
     assert!(health.err.starts_with("hive: "), "{}", health.err);
     Ok(())
 }
+
+#[tokio::test]
+async fn performance_shows_the_figures_of_a_range_and_json_has_them_all() -> Result<()> {
+    let (hive, _, _) = busy().await?;
+    let (out, err) = fine(&hive, &["system", "performance", "--range", "90m"])?;
+    for part in ["1 h 30 min", "requests", "latency", "p95", "submitted", "SINCE", "RUN P95"] {
+        assert!(out.contains(part), "{part} in {out}");
+    }
+    assert!(err.contains("a line is 1 min"), "{err}");
+    let json = shown(&hive, &["system", "performance", "--json"])?;
+    assert_eq!(json["steps"].as_array().map(Vec::len), Some(61));
+    for range in ["4m", "31d", "90s", "5m30s", "soon"] {
+        assert_eq!(run(at(&hive, &["system", "performance", "--range", range]))?.code, 2, "{range}");
+    }
+    Ok(())
+}

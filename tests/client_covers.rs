@@ -9,7 +9,7 @@ use client::Client;
 use protocol::query::{ActorQuery, EventQuery, PageQuery, TaskQuery};
 use protocol::{
     CompleteRequest, CreateApiKey, FailRequest, FinishMany, HeartbeatRequest, LeaseRequest, OutputRequest,
-    PatchAgent, PatchTask, PutQueue, Redrive, RegisterAgent, SubmitMany, SubmitTask,
+    PatchAgent, PatchTask, PerformanceQuery, PutQueue, Redrive, RegisterAgent, SubmitMany, SubmitTask,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -103,6 +103,7 @@ async fn all() -> Result<BTreeMap<&'static str, String>> {
         system(),
         actors(&ActorQuery::default()),
         nodes(),
+        performance(&PerformanceQuery::default()),
         health(),
         ready(),
         metrics(),

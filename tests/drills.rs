@@ -1,6 +1,8 @@
 //! Fault drills in the production tree: any part may panic under load, and nobody outside sees more than a 503.
 
 use std::cell::{Cell, RefCell};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ struct Seen {
 struct Rig {
     running: Running,
     client: Client,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -40,7 +42,7 @@ impl Rig {
         };
         let settings = Settings::load(&flags, std::iter::empty())?;
         let running = start(settings).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
-        Ok(Self { running, client: Client::new(), _folder: folder })
+        Ok(Self { running, client: Client::new(), folder })
     }
 
     async fn call(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<(StatusCode, Value)> {
@@ -53,6 +55,26 @@ impl Rig {
         let (status, answer) = self.call(reqwest::Method::GET, path, &Value::Null).await?;
         ensure!(status == StatusCode::OK, "{path} answered {status}: {answer}");
         Ok(answer)
+    }
+
+    /// What a path answers, once it `holds`.
+    async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+        let began = Instant::now();
+        loop {
+            let answer = self.get(path).await?;
+            if holds(&answer) {
+                return Ok(answer);
+            }
+            ensure!(began.elapsed() < tests::PATIENCE, "{path} answers {answer}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// How many commands wait for the writer, those in its hands not counted.
+    async fn waiting_for_the_writer(&self) -> Result<u32> {
+        let metrics = self.client.get(format!("{}/metrics", self.running.url)).send().await?.text().await?;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("hive_writer_queue_commands "));
+        Ok(line.context("a gauge")?.parse()?)
     }
 
     async fn submit_until_over(&self, seen: Rc<Seen>) {
@@ -175,5 +197,93 @@ async fn slow_any_part_may_panic_under_sixty_four_clients_and_every_submit_is_an
     let actors = rig.get("/api/v2/system/actors").await?;
     assert_eq!(actors["restarts_total"], 14);
     rig.running.shutdown().await;
+    Ok(())
+}
+
+/// A shell that has the database to itself: nothing is committed while it lives.
+struct Alone(std::process::Child);
+
+impl Alone {
+    fn take(rig: &Rig) -> Result<Self> {
+        let mut shell = std::process::Command::new("sqlite3")
+            .arg(rig.folder.path().join("data/hive.db"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdin = shell.stdin.as_mut().context("stdin")?;
+        stdin.write_all(b".timeout 5000\nBEGIN IMMEDIATE;\nSELECT 'mine';\n")?;
+        let mut said = String::new();
+        BufReader::new(shell.stdout.as_mut().context("stdout")?).read_line(&mut said)?;
+        ensure!(said == "mine\n", "the shell said {said:?}");
+        Ok(Self(shell))
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[actix_rt::test]
+async fn a_slot_whose_claim_waits_for_the_disk_is_not_given_away_again_by_a_coordinator_that_panicked()
+-> Result<()> {
+    let rig = Rc::new(Rig::start().await?);
+    let agent = json!({"name": "single", "role": "worker", "capacity": 1, "link": {"kind": "worker"}});
+    let agent = rig.call(reqwest::Method::POST, "/api/v2/agents", &agent).await?.1;
+    let agent = agent["id"].as_str().context("an id")?.to_owned();
+    let lease = || {
+        let (rig, path) = (Rc::clone(&rig), format!("/api/v2/agents/{agent}/lease"));
+        let call = json!({"max": 1, "wait_ms": 30_000});
+        actix_rt::spawn(async move { rig.call(reqwest::Method::POST, &path, &call).await })
+    };
+    let submit = || {
+        let (rig, task) = (Rc::clone(&rig), json!({"title": "drill"}));
+        actix_rt::spawn(async move { rig.call(reqwest::Method::POST, "/api/v2/tasks", &task).await })
+    };
+    let leased = lease();
+    rig.until(&format!("/api/v2/agents/{agent}"), |agent| !agent["last_activity_at"].is_null()).await?;
+
+    let alone = Alone::take(&rig)?;
+    // The first to come has the slot; the writer has it in its hands as soon as another one waits.
+    let mut submits = vec![submit()];
+    while rig.waiting_for_the_writer().await? == 0 {
+        submits.push(submit());
+        ensure!(submits.len() < 100, "nothing waits for the writer");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    rig.running.registry.inject("hive/coordinator", Fault::PanicInHandler)?;
+    rig.restarted("hive/coordinator", 1).await?;
+    // Long enough for books that wait for nothing, and for a submit to pass.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    submits.push(submit());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(alone);
+
+    let mut count = 0;
+    for submit in submits {
+        let (status, answer) = submit.await??;
+        // Those that the disk kept waiting too long do not know; none is told no.
+        ensure!([StatusCode::CREATED, StatusCode::SERVICE_UNAVAILABLE].contains(&status), "{answer}");
+        count += 1;
+    }
+    let mut leased = leased.await??.1;
+    for turn in 1..=count {
+        let system = rig.until("/api/v2/system", |system| system["tasks"]["total"] == count).await?;
+        assert_eq!(system["tasks"]["working"], 1, "at turn {turn}: {system}");
+        let assignment = &leased["assignments"][0];
+        let path = format!("/api/v2/tasks/{}/complete", assignment["task_id"].as_str().context("an id")?);
+        let next = lease();
+        let report = json!({"attempt": assignment["attempt"]});
+        rig.call(reqwest::Method::POST, &path, &report).await?;
+        if turn < count {
+            leased = next.await??.1;
+        }
+    }
+    let rig = Rc::into_inner(rig);
+    if let Some(rig) = rig {
+        rig.running.shutdown().await;
+    }
     Ok(())
 }

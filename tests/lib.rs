@@ -2,6 +2,7 @@
 //! as any client would.
 
 pub mod database;
+pub mod ledger;
 pub mod processes;
 pub mod sockets;
 pub mod worker;

@@ -147,20 +147,24 @@ async fn a_hive_that_is_given_two_hundred_tasks_a_second_is_migrated_beside_its_
     let url = schema("beside")?;
     let hive = Hive::start_with(Options::default().set("HIVE__DATABASE__URL", &url)).await?;
     undo_the_newest(&url)?;
-    // Somebody reads what the migration changes, and does not end.
+    // Somebody holds what every migration writes, its own name, and does not let go.
     let mut reader = Command::new("psql").arg(&url).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let mut says = reader.stdin.take().context("a stdin")?;
-    says.write_all(b"BEGIN; SELECT count(*) FROM queues;\n")?;
+    says.write_all(b"BEGIN; LOCK TABLE __diesel_schema_migrations IN SHARE MODE;\n")?;
     let folder = tempfile::tempdir()?;
-    let held = "SELECT count(*) FROM pg_locks WHERE granted AND relation = 'queues'::regclass AND mode = 'AccessShareLock'";
-    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'queues'::regclass";
-    until(&url, held)?;
+    let locks = |granted| {
+        format!(
+            "SELECT count(*) FROM pg_locks WHERE {granted} AND relation = '__diesel_schema_migrations'::regclass"
+        )
+    };
+    let (held, waits) = (locks("mode = 'ShareLock' AND granted"), locks("NOT granted"));
+    until(&url, &held)?;
     let is_over = std::sync::atomic::AtomicBool::new(false);
     let migrating = async {
         let migrating = migrate(&["run"], folder.path(), Some(&url)).spawn()?;
         let looks = url.clone();
         let done = tokio::task::spawn_blocking(move || -> Result<Told> {
-            until(&looks, waits)?;
+            until(&looks, &waits)?;
             says.write_all(b"COMMIT;\n")?;
             drop(says);
             told(migrating)
@@ -179,7 +183,7 @@ async fn a_hive_that_is_given_two_hundred_tasks_a_second_is_migrated_beside_its_
     let system = hive.get("/api/v2/system").await?;
     ensure!(system["tasks"]["queued"] == count, "{count} were acknowledged: {system}");
     ensure!(sql(&url, "SELECT count(*) FROM tasks")? == count.to_string());
-    hive.get("/api/v2/queues").await?;
+    ensure!(json(&run(migrate(&["status", "--json"], folder.path(), Some(&url)))?)?["pending"] == 0);
     Ok(())
 }
 

@@ -32,6 +32,7 @@ mod durability;
 mod edge;
 mod edge_connections;
 mod examples;
+mod kills;
 mod migrations;
 mod openapi;
 mod pages;

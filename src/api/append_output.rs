@@ -3,6 +3,7 @@
 use domain::TaskId;
 use protocol::schemas::TaskIdText;
 use protocol::{OutputAnswer, OutputRequest};
+use runtime::OutputPiece;
 use store::outcome::Appended;
 
 use crate::allowed::{Allowed, Work};
@@ -26,7 +27,8 @@ pub(crate) async fn append_output(
     _: NoQuery,
 ) -> Answer {
     let asked = body.read::<OutputRequest>(&hive)?;
-    match hive.runtime.append_output(&principal.caller, id.0, asked.attempt, asked.text).await? {
+    let piece = OutputPiece { text: asked.text, after_bytes: asked.after_bytes };
+    match hive.runtime.append_output(&principal.caller, id.0, asked.attempt, piece).await? {
         Appended::Done { stored_bytes, is_truncated } => {
             ok(&OutputAnswer { stored_bytes, truncated: is_truncated })
         }

@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use domain::limits::API_KEYS_MAX;
-use domain::{Timestamp, Violations};
+use domain::{ALPHABET, Timestamp, Violations};
 use protocol::schemas::IdempotencyKeyText;
 use protocol::{ApiKeyView, CreateApiKey, KeyEnd, SecretText};
 use runtime::NewApiKey;
@@ -25,8 +25,6 @@ const PREFIX: &str = "hive_";
 const LETTERS: usize = 52;
 /// So many of them are kept to recognise a key by: 30 bits, which leaves 226 that nobody knows.
 const LETTERS_SHOWN: usize = 6;
-/// Crockford's base32 alphabet, lower case, source: <https://www.crockford.com/base32.html>.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Make an API key.
 #[utoipa::path(post, path = "/api/v2/auth/keys", tag = "keys", request_body = CreateApiKey,

@@ -3,7 +3,7 @@
 use domain::{Name, TaskId, TaskState};
 use protocol::schemas::TaskIdText;
 use protocol::{ExplainView, ReasonView, time};
-use runtime::{AHEAD_MAX, Obstacle, Wait};
+use runtime::{AHEAD_MAX, Obstacle, Phase, Wait};
 use store::record::TaskRecord;
 
 use crate::allowed::{Allowed, ReadHive};
@@ -37,7 +37,8 @@ pub(crate) async fn explain_task(
 fn scheduled(task: &TaskRecord) -> ReasonView {
     let (until, status) = (task.eligible_at, task.status);
     let when = until.map(time::show).unwrap_or_default();
-    if status.failures == 0 && status.crashes == 0 {
+    // A crash costs no time: what waits after one waits for the failure before it.
+    if status.failures == 0 {
         return ReasonView { until, ..reason("delayed", format!("it is delayed until {when}")) };
     }
     let (failures, attempts_max) = (status.failures, status.attempts_max);
@@ -48,7 +49,11 @@ fn scheduled(task: &TaskRecord) -> ReasonView {
 
 async fn queued(hive: &Hive, task: &TaskRecord) -> Result<Vec<ReasonView>, Problem> {
     let wait = hive.runtime.wait_of(task).await?;
-    Ok(wait.obstacles.iter().map(|obstacle| shown(obstacle, task, &wait)).collect())
+    let obstacles = wait.obstacles.iter().map(|obstacle| shown(obstacle, task, &wait));
+    let is_draining = hive.runtime.phase() == Phase::Draining;
+    let draining = is_draining
+        .then(|| reason("hive_draining", "the hive is stopping and hands out nothing new".to_owned()));
+    Ok(draining.into_iter().chain(obstacles).collect())
 }
 
 fn shown(obstacle: &Obstacle, task: &TaskRecord, wait: &Wait) -> ReasonView {
@@ -56,9 +61,9 @@ fn shown(obstacle: &Obstacle, task: &TaskRecord, wait: &Wait) -> ReasonView {
     let of_agents =
         |agents, code, message: String| ReasonView { agents: Some(agents), ..reason(code, message) };
     let place = if wait.ahead >= AHEAD_MAX {
-        format!("more than {AHEAD_MAX} tasks are before it")
+        format!("more than {AHEAD_MAX} tasks like it are before it")
     } else {
-        format!("its place in line is {position}")
+        format!("its place among tasks like it is {position}")
     };
     match *obstacle {
         Obstacle::QueuePaused => {
@@ -150,14 +155,20 @@ fn ended(task: &TaskRecord) -> ReasonView {
             ReasonView { attempt: Some(attempt), since, ..reason("completed", message) }
         }
         (TaskState::Failed, error) => {
-            let (failures, attempts_max) = (status.failures, status.attempts_max);
+            let (failures, crashes, attempts_max) = (status.failures, status.crashes, status.attempts_max);
+            let crashed = match crashes {
+                0 => String::new(),
+                1 => " and 1 was cut off by a crash of the hive".to_owned(),
+                crashes => format!(" and {crashes} were cut off by crashes of the hive"),
+            };
             let said = error.as_ref().map_or_else(String::new, |error| format!(": {}", error.message));
             ReasonView {
                 error_kind: error.as_ref().map(|error| error.kind.to_string()),
                 failures: Some(failures),
+                crashes: (crashes > 0).then_some(crashes),
                 attempts_max: Some(attempts_max),
                 since,
-                ..reason("failed", format!("{failures} of {attempts_max} attempts failed{said}"))
+                ..reason("failed", format!("{failures} of {attempts_max} attempts failed{crashed}{said}"))
             }
         }
         (_, _) => ReasonView { since, ..reason("canceled", format!("it was canceled at {when}")) },

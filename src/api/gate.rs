@@ -30,6 +30,9 @@ use crate::state::Hive;
 /// Route of a request that no route takes, in metrics and logs.
 const UNMATCHED: &str = "unmatched";
 
+/// The route whose calls take as long as their callers ask for.
+const WAITS_ON_PURPOSE: &str = "/api/v2/agents/{id}/lease";
+
 /// The middleware.
 pub(crate) async fn gate<B: MessageBody + 'static>(
     hive: Hive,
@@ -119,6 +122,7 @@ fn finish<B>(
     let method = method_of(response.request().method());
     let route = route_of(&response);
     hive.metrics.count(method, route, status.as_str(), took);
+    hive.runtime.answered((route != WAITS_ON_PURPOSE).then_some(took), status.is_server_error());
     let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     if status.is_server_error() {
         tracing::info!(

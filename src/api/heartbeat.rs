@@ -27,7 +27,7 @@ pub(crate) async fn heartbeat(
     _: NoQuery,
 ) -> Answer {
     let asked = body.read::<HeartbeatRequest>(&hive)?;
-    let progress = ProgressReport { fraction: asked.progress, message: asked.message };
+    let progress = ProgressReport { fraction: asked.progress, message: asked.message, usage: asked.usage };
     match hive.runtime.heartbeat(&principal.caller, id.0, asked.attempt, progress).await? {
         Renewed::Until { lease_expires_at, is_cancel_requested } => {
             ok(&HeartbeatAnswer { lease_expires_at, cancel_requested: is_cancel_requested })

@@ -90,6 +90,7 @@ mod resume_agent;
 mod resume_queue;
 mod retry_task;
 mod show_agent;
+mod show_performance;
 mod show_queue;
 mod show_system;
 mod show_task;

@@ -37,7 +37,10 @@ const TAGS: &[(&str, &str)] = &[
         "What a worker calls: it leases assignments, keeps them with heartbeats and reports how they ended.",
     ),
     ("agents", "Who does it: workers that ask over HTTP, and processes that the hive starts."),
-    ("queues", "Where tasks wait. A queue comes into being with its first task, or when it is paused."),
+    (
+        "queues",
+        "Where tasks wait. A queue comes into being with its first task, or when it is paused or limited.",
+    ),
     ("dead letters", "Tasks that are out of attempts, and the way back."),
     ("events", "The log of everything that was committed, in order and without gaps."),
     ("workspaces", "Git worktrees on the hive's machine that attempts worked in."),

@@ -102,6 +102,7 @@ routes! {
     "/api/v2/system" allows "GET, HEAD" { get show_system::show_system, }
     "/api/v2/system/actors" allows "GET, HEAD" { get list_actors::list_actors, }
     "/api/v2/system/nodes" allows "GET, HEAD" { get list_nodes::list_nodes, }
+    "/api/v2/monitoring/performance" allows "GET, HEAD" { get show_performance::show_performance, }
     "/api/v2/auth/keys" allows "POST, GET, HEAD" {
         post create_api_key::create_api_key, get list_api_keys::list_api_keys,
     }

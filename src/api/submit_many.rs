@@ -40,10 +40,7 @@ pub(crate) async fn submit_many(
             Err(violations) => answers.push(Some(Err(Problem::from(violations)))),
         }
     }
-    let submitted = match accepted.is_empty() {
-        true => Vec::new(),
-        false => hive.runtime.submit_many(&principal.caller, accepted).await?,
-    };
+    let submitted = hive.runtime.submit_many(&principal.caller, accepted).await?;
     let mut submitted = submitted.into_iter().map(|one| outcome(&hive, one?));
     let answers: Vec<_> = answers
         .into_iter()

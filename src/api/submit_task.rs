@@ -66,6 +66,7 @@ pub(crate) fn outcome(hive: &Hive, submitted: Submitted) -> Result<(TaskView, Wa
         Submitted::Existing(record) => (record, Way::Existing),
         Submitted::UniqueConflict(holder) => return Err(Problem::KeyTaken(holder)),
         Submitted::KeyMismatch => return Err(Problem::IdempotencyMismatch),
+        Submitted::QueueFull => return Err(Problem::QueueFull("its queue is full".to_owned())),
         Submitted::UnknownAgent => return Err(Problem::invalid("agent_id", "names no agent")),
         Submitted::TooManyLanes => {
             return Err(Problem::QueueFull(

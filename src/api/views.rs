@@ -24,13 +24,13 @@ pub(crate) fn raw(json: &str) -> Result<Box<RawValue>, Problem> {
 /// A task without input and result.
 pub(crate) fn task(record: TaskRecord, runtime: &RuntimeHandle) -> TaskView {
     let status = record.status;
-    let progress = match status.state {
-        TaskState::Working => runtime.progress(record.id),
+    let (progress, spent) = match status.state {
+        TaskState::Working => (runtime.progress(record.id), runtime.usage(record.id, status.attempt)),
         TaskState::Scheduled
         | TaskState::Queued
         | TaskState::Completed
         | TaskState::Failed
-        | TaskState::Canceled => None,
+        | TaskState::Canceled => (None, None),
     };
     TaskView {
         id: record.id,
@@ -61,7 +61,7 @@ pub(crate) fn task(record: TaskRecord, runtime: &RuntimeHandle) -> TaskView {
         input: None,
         result: None,
         error: record.error.map(Into::into),
-        usage: record.usage.map(Into::into),
+        usage: spent.or(record.usage).map(Into::into),
         timeouts: record.timeouts.into(),
         backoff: record.backoff.into(),
         correlation_id: record.correlation_id.to_string(),

@@ -1,7 +1,9 @@
 //! The hive itself: events, figures, actors, health.
 
 use protocol::query::{ActorQuery, EventQuery};
-use protocol::{ActorsView, EventView, HealthView, Items, NodeView, Page, SystemView};
+use protocol::{
+    ActorsView, EventView, HealthView, Items, NodeView, Page, PerformanceQuery, PerformanceView, SystemView,
+};
 use reqwest::Method;
 
 use crate::answer::Answer;
@@ -31,6 +33,14 @@ impl Client {
     /// See [`Error`].
     pub async fn nodes(&self) -> Result<Answer<Items<NodeView>>, Error> {
         self.call(Call::new(Method::GET, &["system", "nodes"])).await
+    }
+
+    /// `GET /monitoring/performance`: what the hive did over a range of time.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn performance(&self, query: &PerformanceQuery) -> Result<Answer<PerformanceView>, Error> {
+        self.call(Call::new(Method::GET, &["monitoring", "performance"]).query(query.pairs())).await
     }
 
     /// `GET /system/actors`: the live tree.

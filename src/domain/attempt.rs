@@ -152,6 +152,18 @@ pub enum Report {
     },
 }
 
+impl Report {
+    /// What the attempt cost, as far as the report says it.
+    pub const fn usage_mut(&mut self) -> &mut Option<Usage> {
+        match self {
+            Self::Succeeded { usage, .. }
+            | Self::Failed { usage, .. }
+            | Self::TimedOut { usage, .. }
+            | Self::HandedBack { usage, .. } => usage,
+        }
+    }
+}
+
 /// Longest diff that is kept of a workspace, in bytes; the rest is cut.
 pub const DIFF_BYTES_MAX: usize = 64 * 1024;
 

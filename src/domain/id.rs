@@ -18,7 +18,7 @@ pub const NODE_MAX: u16 = 1_023;
 /// Letters in the shown form: 13 letters of 5 bits hold 63.
 const LETTERS: usize = 13;
 /// Crockford's base32 alphabet, lower case, source: <https://www.crockford.com/base32.html>.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+pub const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

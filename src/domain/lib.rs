@@ -41,7 +41,7 @@ pub use api_key::{ApiKey, Role};
 pub use attempt::{AttemptError, Outcome, Report, Usage, WorkspaceReport};
 pub use backoff::Backoff;
 pub use event::{Event, EventKind, Move};
-pub use id::{AgentId, ApiKeyId, IdGenerator, LaneId, TaskId, TenantId};
+pub use id::{ALPHABET, AgentId, ApiKeyId, IdGenerator, LaneId, TaskId, TenantId};
 pub use lane::LaneSpec;
 pub use limits::Limits;
 pub use name::Name;

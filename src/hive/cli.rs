@@ -57,6 +57,7 @@ mod system_actors;
 mod system_health;
 mod system_metrics;
 mod system_nodes;
+mod system_performance;
 mod table;
 mod task;
 mod task_append;

@@ -22,7 +22,7 @@ pub struct ReasonView {
     /// queue, used, max), `no_capable_agent` (agents, missing), `agents_draining`, `agents_offline`, `agents_failed`
     /// (agents), `agents_busy` and `agents_free` (agents, slots, position), `working` (agent_id, attempt, since, until),
     /// `cancel_requested` (agent_id, attempt, until), `completed` (attempt, since), `failed` (error_kind, failures,
-    /// attempts_max, since), `canceled` (since).
+    /// crashes, attempts_max, since), `canceled` (since). While the hive stops, `hive_draining` stands before the others.
     pub code: String,
     /// The same for people.
     pub message: String,
@@ -37,6 +37,9 @@ pub struct ReasonView {
     /// How many attempts count against `attempts_max`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<u32>,
+    /// How many attempts were cut off by a crash of the hive, when there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crashes: Option<u32>,
     /// How many failures make it a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts_max: Option<u32>,
@@ -64,8 +67,8 @@ pub struct ReasonView {
     /// How many tasks those agents can hold (`agents_busy`), or can still take (`agents_free`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<u64>,
-    /// Its place among the ready tasks that the same agents can take, from 1; counted up to 10,001, which is that place
-    /// or a later one.
+    /// Its place, from 1, among the ready tasks of its queue that ask for the same (`requires`, `agent_id`), by priority,
+    /// then by age; counted up to 10,001, which is that place or a later one. Other tasks may want the same agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
     /// Which agent.

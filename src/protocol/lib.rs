@@ -31,6 +31,7 @@ pub mod node;
 pub mod object;
 pub mod output_stream;
 pub mod page;
+pub mod performance;
 pub mod problem;
 pub mod process_link;
 pub mod query;
@@ -61,6 +62,9 @@ pub use lease::{AssignmentView, LeaseAnswer, LeaseRequest};
 pub use node::NodeView;
 pub use output_stream::{OutputEnd, OutputEvent};
 pub use page::{Items, Page};
+pub use performance::{
+    PerformanceFigures, PerformanceQuery, PerformanceView, RANGE_MAX_S, RANGE_MIN_S, SpreadView,
+};
 pub use problem::{FieldError, ProblemCode, ProblemDetails};
 pub use process_link::{
     LinkAsked, LinkLimits, LinkView, LinkWorkspace, PatchLink, ProcessLinkView, RegisterLink,
@@ -70,7 +74,7 @@ pub use queue::{PutQueue, QueueView};
 pub use redrive::{Redrive, RedriveAnswer, RedriveAsked, RedriveFilter, RedrivenItem};
 pub use report::{
     CompleteRequest, FailRequest, FinishAnswer, FinishItem, FinishMany, FinishedItem, HeartbeatAnswer,
-    HeartbeatRequest, OutputAnswer, OutputRequest,
+    HeartbeatAsked, HeartbeatRequest, OutputAnswer, OutputRequest,
 };
 pub use request::{Request, Unreadable};
 pub use secret_text::SecretText;

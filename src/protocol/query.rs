@@ -315,18 +315,18 @@ fn read_state(text: &str) -> Result<TaskState, &'static str> {
         .ok_or("must be scheduled, queued, working, completed, failed or canceled")
 }
 
-fn pairs<const N: usize>(named: [(&str, Option<String>); N]) -> Pairs {
+pub(crate) fn pairs<const N: usize>(named: [(&str, Option<String>); N]) -> Pairs {
     named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// Takes known parameters out; what is left in the end is unknown.
-struct Params {
+pub(crate) struct Params {
     rest: Pairs,
     review: Review,
 }
 
 impl Params {
-    fn new(pairs: Pairs) -> Self {
+    pub(crate) fn new(pairs: Pairs) -> Self {
         Self { rest: pairs, review: Review::new() }
     }
 
@@ -343,7 +343,11 @@ impl Params {
         values.pop()
     }
 
-    fn with<T, E: ToString>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+    pub(crate) fn with<T, E: ToString>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
         let text = self.text(name)?;
         read(&text).map_err(|error| self.review.note(name, error.to_string())).ok()
     }
@@ -370,7 +374,7 @@ impl Params {
         labels
     }
 
-    fn finish(self) -> Result<(), Unreadable> {
+    pub(crate) fn finish(self) -> Result<(), Unreadable> {
         let mut review = self.review;
         for (name, _) in &self.rest {
             review.note(name.as_str(), "is not a parameter of this route");

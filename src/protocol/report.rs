@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Limits, Report, Review, TaskState, Timestamp, Violations, json, limits};
+use domain::{Limits, Report, Review, TaskState, Timestamp, Usage, Violations, json, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -29,12 +29,28 @@ pub struct HeartbeatRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 256)]
     pub message: Option<String>,
+    /// What the attempt has cost so far. The last one counts when the report at the end says nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "object::option")]
+    pub usage: Option<UsageView>,
+}
+
+/// What a [`HeartbeatRequest`] says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeartbeatAsked {
+    /// Which attempt.
+    pub attempt: u32,
+    /// How far it is, 0 to 1.
+    pub progress: Option<f64>,
+    /// A few words for people.
+    pub message: Option<String>,
+    /// What it has cost so far.
+    pub usage: Option<Usage>,
 }
 
 impl Request for HeartbeatRequest {
-    type Asked = Self;
+    type Asked = HeartbeatAsked;
 
-    fn check(self, _: &Limits) -> Result<Self, Violations> {
+    fn check(self, _: &Limits) -> Result<HeartbeatAsked, Violations> {
         let mut review = Review::new();
         review.require(self.attempt > 0, "attempt", ATTEMPT_RULE);
         let in_range = self.progress.is_none_or(|fraction| (0.0..=1.0).contains(&fraction));
@@ -43,7 +59,9 @@ impl Request for HeartbeatRequest {
             message.chars().count() <= limits::PROGRESS_MESSAGE_CHARS_MAX && !message.contains('\0')
         });
         review.require(is_short, "message", "must be at most 256 characters without U+0000");
-        review.finish().map(|()| self)
+        let usage = self.usage.and_then(|usage| usage.check(&mut review, "usage"));
+        let (attempt, progress, message) = (self.attempt, self.progress, self.message);
+        review.finish().map(|()| HeartbeatAsked { attempt, progress, message, usage })
     }
 }
 
@@ -70,6 +88,11 @@ pub struct OutputRequest {
     /// The text, 1 byte to 64 KiB.
     #[schema(required = true, min_length = 1, max_length = 65_536)]
     pub text: String,
+    /// Makes it safe to send again: the `stored_bytes` of the answer before this one, 0 for the first. Where more is
+    /// stored, this text was stored before, and nothing is written.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::option")]
+    #[schema(minimum = 0)]
+    pub after_bytes: Option<u64>,
 }
 
 /// What an [`OutputRequest`] asks for.
@@ -79,6 +102,8 @@ pub struct OutputAsked {
     pub attempt: u32,
     /// The text.
     pub text: Arc<str>,
+    /// How much its sender knows to be stored, in bytes.
+    pub after_bytes: Option<u64>,
 }
 
 impl Request for OutputRequest {
@@ -89,7 +114,8 @@ impl Request for OutputRequest {
         review.require(self.attempt > 0, "attempt", ATTEMPT_RULE);
         let fits = (1..=limits::OUTPUT_CHUNK_BYTES_MAX).contains(&self.text.len());
         review.require(fits && !self.text.contains('\0'), "text", "must be 1 to 65536 bytes without U+0000");
-        review.finish().map(|()| OutputAsked { attempt: self.attempt, text: Arc::from(self.text) })
+        let Self { attempt, text, after_bytes } = self;
+        review.finish().map(|()| OutputAsked { attempt, text: Arc::from(text), after_bytes })
     }
 }
 

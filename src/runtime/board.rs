@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use domain::{AgentId, TaskId, TenantId, Timestamp};
+use domain::{AgentId, TaskId, TenantId, Timestamp, Usage};
 use parking_lot::RwLock;
 use store::command::Reporter;
 use supervision::ActorRef;
@@ -81,6 +81,8 @@ struct Running {
     actor: ActorRef<TaskActor>,
     holder: Holder,
     progress: Option<Progress>,
+    /// What it has cost so far.
+    usage: Option<Usage>,
     /// Counts pieces of output; closed when the attempt ends.
     output: watch::Sender<u64>,
 }
@@ -106,7 +108,8 @@ impl Board {
         actor: ActorRef<TaskActor>,
         holder: Holder,
     ) -> Option<ActorRef<TaskActor>> {
-        let entry = Running { attempt, actor, holder, progress: None, output: watch::Sender::new(0) };
+        let entry =
+            Running { attempt, actor, holder, progress: None, usage: None, output: watch::Sender::new(0) };
         self.running.write().insert(task, entry).map(|older| older.actor)
     }
 
@@ -159,6 +162,20 @@ impl Board {
             }
             None => there.holder.pulse.saw(now),
         }
+    }
+
+    /// The holder of an attempt says what it has cost so far.
+    pub fn spent(&self, task: TaskId, attempt: u32, usage: Usage) {
+        let mut running = self.running.write();
+        if let Some(there) = running.get_mut(&task).filter(|there| there.attempt == attempt) {
+            there.usage = Some(usage);
+        }
+    }
+
+    /// What an attempt has cost, as its holder last said.
+    #[must_use]
+    pub fn usage(&self, task: TaskId, attempt: u32) -> Option<Usage> {
+        self.running.read().get(&task).filter(|there| there.attempt == attempt)?.usage
     }
 
     /// The holder of an attempt gets on: output came.

@@ -2,12 +2,15 @@
 
 pub mod keys;
 mod links;
+mod performance;
 pub mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Agent, AgentId, Health, Labels, Limits, Name, NewAgent, NewTask, Report, TaskId, Timestamp};
+use domain::{
+    Agent, AgentId, Health, Labels, Limits, Name, NewAgent, NewTask, Report, TaskId, Timestamp, Usage,
+};
 use store::command::{
     AgentEdit, AppendOutput, CancelTask, ChangeAgent, ChangeQueue, FinishAttempt, IdempotencyKey, PatchTask,
     QueueEdit, RedriveTask, RegisterAgent, RenewLease, Write,
@@ -46,6 +49,17 @@ pub struct ProgressReport {
     pub fraction: Option<f64>,
     /// A short sentence.
     pub message: Option<String>,
+    /// What the attempt has cost so far.
+    pub usage: Option<Usage>,
+}
+
+/// A piece of what an attempt writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputPiece {
+    /// The text, at most 64 KiB.
+    pub text: Arc<str>,
+    /// How much of the attempt's output its sender knows to be stored, in bytes; where more is, this piece came before.
+    pub after_bytes: Option<u64>,
 }
 
 /// The runtime. Cheap to clone, for every thread.
@@ -80,6 +94,10 @@ impl RuntimeHandle {
         caller: &Caller,
         asked: Vec<(NewTask, Option<IdempotencyKey>)>,
     ) -> Result<SubmittedMany, Error> {
+        self.shared.refuse_unless_serving()?;
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
         let (reply, answer) = oneshot::channel();
         self.coordinator.tell(SubmitMany { caller: caller.clone(), asked, reply })?;
         within(ANSWER_MANY_WITHIN, answer).await
@@ -94,8 +112,12 @@ impl RuntimeHandle {
         caller: &Caller,
         task: TaskId,
         attempt: u32,
-        report: Report,
+        mut report: Report,
     ) -> Result<Finished, Error> {
+        let usage = report.usage_mut();
+        if usage.is_none() {
+            *usage = self.shared.board.usage(task, attempt);
+        }
         let command = FinishAttempt {
             task,
             attempt,
@@ -127,6 +149,9 @@ impl RuntimeHandle {
         // Whoever is not the holder goes on to the store, which tells it so.
         if let Some(actor) = self.shared.board.actor_for(task, attempt, reporter) {
             self.shared.board.report(task, attempt, said, now);
+            if let Some(usage) = progress.usage {
+                self.shared.board.spent(task, attempt, usage);
+            }
             let (reply, answer) = oneshot::channel();
             match actor.tell(Beat { reply }) {
                 Ok(()) => return within(ANSWER_WITHIN, answer).await,
@@ -150,14 +175,15 @@ impl RuntimeHandle {
         caller: &Caller,
         task: TaskId,
         attempt: u32,
-        text: Arc<str>,
+        piece: OutputPiece,
     ) -> Result<Appended, Error> {
         let reporter = caller.reporter();
         if self.shared.board.actor_for(task, attempt, reporter).is_some() {
             self.shared.board.progressed(task, attempt, self.shared.clock.now());
         }
         let bytes_max = self.shared.settings.limits.output_bytes_max;
-        let (follows_cut, after_bytes, reporter) = (false, None, Some(reporter));
+        let OutputPiece { text, after_bytes } = piece;
+        let (follows_cut, reporter) = (false, Some(reporter));
         let command = AppendOutput { task, attempt, text, bytes_max, follows_cut, after_bytes, reporter };
         let appended = self.apply(command).await?;
         if matches!(appended, Appended::Done { .. }) {
@@ -210,7 +236,7 @@ impl RuntimeHandle {
         asked: NewAgent,
         key: Option<IdempotencyKey>,
     ) -> Result<Registered, Error> {
-        self.refuse_unless_serving()?;
+        self.shared.refuse_unless_serving()?;
         let now = self.shared.clock.now();
         let agent = Agent {
             id: self.shared.next_agent_id(),
@@ -253,7 +279,7 @@ impl RuntimeHandle {
     /// # Errors
     /// See [`Error`].
     pub async fn restart_agent(&self, caller: &Caller, agent: AgentId) -> Result<bool, Error> {
-        self.refuse_unless_serving()?;
+        self.shared.refuse_unless_serving()?;
         if self.seat(caller, agent).await?.is_none() {
             return Ok(false);
         }
@@ -295,7 +321,7 @@ impl RuntimeHandle {
         agent: AgentId,
         call: LeaseCall,
     ) -> Result<Option<LeaseGrant>, Error> {
-        self.refuse_unless_serving()?;
+        self.shared.refuse_unless_serving()?;
         if caller.agent.is_some_and(|own| own != agent) {
             return Ok(None);
         }
@@ -324,6 +350,12 @@ impl RuntimeHandle {
     #[must_use]
     pub fn running_attempts(&self) -> u64 {
         u64::try_from(self.shared.board.count()).unwrap_or(u64::MAX)
+    }
+
+    /// What the present attempt of a task has cost, as its holder last said.
+    #[must_use]
+    pub fn usage(&self, task: TaskId, attempt: u32) -> Option<Usage> {
+        self.shared.board.usage(task, attempt)
     }
 
     /// The last sign of life of an agent in this process.
@@ -379,14 +411,6 @@ impl RuntimeHandle {
         let (reply, answer) = oneshot::channel();
         self.coordinator.tell(Apply { command, reply, is_for_caller: true })?;
         within(ANSWER_WITHIN, answer).await
-    }
-
-    fn refuse_unless_serving(&self) -> Result<(), Error> {
-        match self.shared.phase() {
-            Phase::Serving => Ok(()),
-            Phase::Starting => Err(Error::NotReady("starting")),
-            Phase::Draining => Err(Error::NotReady("draining")),
-        }
     }
 }
 

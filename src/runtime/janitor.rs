@@ -4,6 +4,7 @@
 
 pub(crate) mod agent_sweeper;
 pub(crate) mod checkpoint_saver;
+pub(crate) mod performance_saver;
 pub(crate) mod restart_recorder;
 pub(crate) mod sweeper;
 
@@ -15,6 +16,7 @@ use crate::error::Error;
 
 pub use agent_sweeper::AgentSweeper;
 pub use checkpoint_saver::CheckpointSaver;
+pub use performance_saver::PerformanceSaver;
 pub use restart_recorder::RestartRecorder;
 pub use sweeper::{Duty, Sweeper};
 

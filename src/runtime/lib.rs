@@ -17,7 +17,7 @@
 //! What the actors believe can only cost time, never a task.
 //!
 //! Reading order: [`handle`], [`coordinator`], [`agent`], [`task`], [`feed_actor`], [`janitor`], [`tree`]; then
-//! [`shared`] with [`inbox`], [`board`], [`directory`] and [`key_ring`].
+//! [`shared`] with [`inbox`], [`board`], [`directory`], [`key_ring`] and [`performance`].
 
 pub mod agent;
 pub mod board;
@@ -32,6 +32,7 @@ pub mod inbox;
 pub mod janitor;
 pub mod key_ring;
 pub mod metrics;
+pub mod performance;
 pub mod settings;
 pub mod shared;
 pub mod task;
@@ -43,9 +44,10 @@ pub use caller::Caller;
 pub use error::Error;
 pub use handle::keys::NewApiKey;
 pub use handle::waits::{AHEAD_MAX, Wait};
-pub use handle::{ProgressReport, RuntimeHandle};
+pub use handle::{OutputPiece, ProgressReport, RuntimeHandle};
 pub use key_ring::HeldKey;
 pub use links::{Links, Presets, Pruned, WorkspaceRecord};
+pub use performance::{Figures, PerformanceSeries, Quantiles};
 pub use scheduling::Obstacle;
 pub use settings::RuntimeSettings;
 pub use shared::Phase;

@@ -13,9 +13,11 @@ use supervision::SupervisorRef;
 
 use crate::board::Board;
 use crate::directory::Directory;
+use crate::error::Error;
 use crate::inbox::Inbox;
 use crate::key_ring::KeyRing;
 use crate::metrics::Metrics;
+use crate::performance::Performance;
 use crate::settings::RuntimeSettings;
 use crate::task::ProcessCount;
 
@@ -62,6 +64,10 @@ pub struct Shared {
     pub processes: ProcessCount,
     /// Counters.
     pub metrics: Metrics,
+    /// What is counted over time.
+    pub performance: Performance,
+    /// This node's number.
+    pub node: u16,
     pub(crate) ids: Mutex<IdGenerator>,
     pub(crate) phase: AtomicU8,
 }
@@ -89,6 +95,15 @@ impl Shared {
             0 => Phase::Starting,
             1 => Phase::Serving,
             _ => Phase::Draining,
+        }
+    }
+
+    /// Nothing is begun before the start is over, nor while the hive drains.
+    pub(crate) fn refuse_unless_serving(&self) -> Result<(), Error> {
+        match self.phase() {
+            Phase::Serving => Ok(()),
+            Phase::Starting => Err(Error::NotReady("starting")),
+            Phase::Draining => Err(Error::NotReady("draining")),
         }
     }
 

@@ -31,9 +31,11 @@ use crate::error::Error;
 use crate::feed_actor::{FeedActor, Fold};
 use crate::handle::RuntimeHandle;
 use crate::inbox::{Inbox, News};
-use crate::janitor::{AgentSweeper, CheckpointSaver, Duty, RestartRecorder, Sweeper};
+use crate::janitor::performance_saver::due;
+use crate::janitor::{AgentSweeper, CheckpointSaver, Duty, PerformanceSaver, RestartRecorder, Sweeper};
 use crate::key_ring::KeyRing;
 use crate::metrics::Metrics;
+use crate::performance::Performance;
 use crate::settings::RuntimeSettings;
 use crate::shared::{Phase, Shared, SharedRef, chance};
 use crate::task::ProcessCount;
@@ -108,6 +110,8 @@ impl Runtime {
             links: parts.links,
             processes: ProcessCount::default(),
             metrics: Metrics::new(parts.metrics)?,
+            performance: Performance::new(parts.store.clock.now()),
+            node: parts.node,
             ids: Mutex::new(IdGenerator::new(parts.node, parts.store.highest_id)),
             phase: AtomicU8::new(0),
         });
@@ -156,14 +160,22 @@ impl Runtime {
     /// empty.
     pub async fn shutdown(&self) -> ShutdownReport {
         self.handle.begin_drain();
-        if let Ok(checkpoint) = self.feed.checkpoint() {
-            match tokio::time::timeout(SAVE_WITHIN, self.store.apply(checkpoint)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "the projection was not saved; the next start folds more of the log")
-                }
-                Err(_) => tracing::warn!("the store does not answer; the next start folds more of the log"),
+        let figures = due(&self.handle.shared, true);
+        let save = async {
+            if let Ok(checkpoint) = self.feed.checkpoint() {
+                self.store.apply(checkpoint).await?;
             }
+            if let Some(figures) = figures {
+                self.store.apply(figures).await?;
+            }
+            Ok::<_, store::WriteError>(())
+        };
+        match tokio::time::timeout(SAVE_WITHIN, save).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the projection was not saved; the next start folds more of the log")
+            }
+            Err(_) => tracing::warn!("the store does not answer; the next start folds more of the log"),
         }
         self.root.shutdown().await
     }
@@ -296,12 +308,16 @@ fn janitors(shared: &SharedRef, coordinator: &ActorRef<Coordinator>, registry: &
     let (sweeper_shared, sweeper_coordinator) = (Arc::clone(shared), coordinator.clone());
     let (saver_shared, saver_coordinator) = (Arc::clone(shared), coordinator.clone());
     let (recorder_shared, recorder_coordinator) = (Arc::clone(shared), coordinator.clone());
+    let (counter_shared, counter_coordinator) = (Arc::clone(shared), coordinator.clone());
     let registry = registry.clone();
     spec.child(ChildSpec::new("agent_sweeper", move || {
         AgentSweeper::new(Arc::clone(&sweeper_shared), sweeper_coordinator.clone())
     }))
     .child(ChildSpec::new("checkpoint_saver", move || {
         CheckpointSaver::new(Arc::clone(&saver_shared), saver_coordinator.clone())
+    }))
+    .child(ChildSpec::new("performance_saver", move || {
+        PerformanceSaver::new(Arc::clone(&counter_shared), counter_coordinator.clone())
     }))
     .child(ChildSpec::new("restart_recorder", move || {
         RestartRecorder::new(Arc::clone(&recorder_shared), recorder_coordinator.clone(), registry.clone())

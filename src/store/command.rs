@@ -14,6 +14,7 @@ use crate::outcome::{
     AgentChange, ApiKeyCreated, ApiKeyRemoved, Appended, Canceled, ClaimedTask, Finished, Graced, Patched,
     QueueChanged, Redriven, Registered, Renewed, Submitted, Swept,
 };
+use crate::record::PerformanceRecord;
 
 /// Everything the writer can do.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub enum Command {
     RecordSystemEvent(RecordSystemEvent),
     /// See [`SaveCheckpoint`].
     SaveCheckpoint(SaveCheckpoint),
+    /// See [`SavePerformance`].
+    SavePerformance(SavePerformance),
 }
 
 impl Command {
@@ -79,6 +82,7 @@ impl Command {
             Self::GraceLeases(_) => "grace_leases",
             Self::RecordSystemEvent(_) => "record_system_event",
             Self::SaveCheckpoint(_) => "save_checkpoint",
+            Self::SavePerformance(_) => "save_performance",
         }
     }
 
@@ -93,6 +97,7 @@ impl Command {
             }
             Self::AppendOutput(command) => command.text.len(),
             Self::SaveCheckpoint(command) => command.projection.len(),
+            Self::SavePerformance(command) => command.rows.iter().map(PerformanceRecord::bytes).sum(),
             Self::RegisterAgent(command) => link_bytes(&command.agent.asked.link),
             Self::ChangeAgent(command) => match &command.change {
                 AgentEdit::Patch { patch, seen } => {
@@ -186,6 +191,7 @@ writes! {
     GraceLeases -> Graced(Graced);
     RecordSystemEvent -> Recorded(());
     SaveCheckpoint -> Saved(());
+    SavePerformance -> Saved(());
 }
 
 /// An `Idempotency-Key`, hashed together with its scope (tenant, principal, route).
@@ -211,6 +217,9 @@ pub struct SubmitTask {
     pub eager: Option<AgentId>,
     /// Lease of a task that names no heartbeat timeout, in milliseconds.
     pub lease_ttl_ms: u64,
+    /// Whether its queue has room for one more. Without it nothing new is stored; a request that came before is answered
+    /// all the same.
+    pub has_room: bool,
 }
 
 /// Stores many tasks in one commit, each as by itself: one that is not accepted takes none with it.
@@ -480,6 +489,15 @@ pub struct SaveCheckpoint {
     pub seq: i64,
     /// The projection, as the feed serializes it.
     pub projection: Arc<[u8]>,
+}
+
+/// Stores what a node did, each row in place of the one with its key.
+#[derive(Debug, Clone)]
+pub struct SavePerformance {
+    /// The rows.
+    pub rows: Vec<PerformanceRecord>,
+    /// For a span in seconds: its rows from before this moment are removed.
+    pub forget: Vec<(u32, Timestamp)>,
 }
 
 #[cfg(test)]

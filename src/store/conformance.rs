@@ -19,6 +19,7 @@ mod migrating;
 mod opening;
 mod output;
 mod patching;
+mod performance;
 mod plans;
 mod postgres_migrating;
 mod postgres_plans;
@@ -115,6 +116,7 @@ on_every_database! {
         an_unknown_lane_has_nothing,
         what_has_waited_too_long_is_not_handed_out,
         a_lease_is_the_shortest_of_what_bounds_it,
+        a_claim_says_since_when_the_task_was_ready,
     }
     finishing {
         a_success_completes_and_keeps_its_result,
@@ -210,6 +212,7 @@ on_every_database! {
     }
     keys {
         the_same_request_gets_the_same_task,
+        without_room_only_what_came_before_is_answered,
         another_body_under_the_same_key_is_a_mismatch,
         keys_of_one_batch_see_each_other,
         a_key_whose_time_is_over_is_new,
@@ -242,6 +245,10 @@ on_every_database! {
         a_removed_agents_row_leaves_later,
         the_highest_id_outlives_its_task,
         a_newer_checkpoint_replaces_the_older_only,
+    }
+    performance {
+        a_row_is_read_as_it_was_stored_and_replaced_by_one_with_its_key,
+        rows_that_are_too_old_leave_each_span_by_itself,
     }
     batches {
         a_batch_is_applied_in_order_and_its_events_have_no_gap,

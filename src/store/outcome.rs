@@ -43,7 +43,7 @@ pub enum Outcome {
     Graced(Graced),
     /// Of `RecordSystemEvent`.
     Recorded(()),
-    /// Of `SaveCheckpoint`.
+    /// Of `SaveCheckpoint` and `SavePerformance`.
     Saved(()),
 }
 
@@ -72,6 +72,8 @@ pub struct ClaimedTask {
     pub lease_ttl_ms: u64,
     /// When the lease expires.
     pub lease_expires_at: Timestamp,
+    /// Since when it could have been claimed.
+    pub ready_at: Timestamp,
     /// When it was claimed.
     pub started_at: Timestamp,
     /// How long things may take.
@@ -102,6 +104,8 @@ pub enum Submitted {
     UnknownAgent,
     /// There are as many lanes as there may be (distinct queue, requirements and pinned agent).
     TooManyLanes,
+    /// It is new, and the command says that its queue has no room.
+    QueueFull,
 }
 
 /// Answer to the end of an attempt.

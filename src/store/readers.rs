@@ -14,11 +14,11 @@ use crate::error::ReadError;
 use crate::metrics::Metrics;
 use crate::open::Database;
 use crate::record::{
-    AttemptRecord, CheckpointRecord, EventRecord, LeaseRecord, OutputChunk, QueueRecord, TaskDetail,
-    TaskFilter, TaskPage,
+    AttemptRecord, CheckpointRecord, EventRecord, LeaseRecord, OutputChunk, PerformanceRecord, QueueRecord,
+    TaskDetail, TaskFilter, TaskPage,
 };
 use crate::sql::due;
-use crate::sql::queries::{agents, census, events, listing, state, tasks};
+use crate::sql::queries::{agents, census, events, listing, performance, state, tasks};
 use crate::timeouts::Timeouts;
 use pool::Pool;
 
@@ -230,6 +230,18 @@ impl Readers {
     /// See [`Readers`].
     pub async fn checkpoint(&self) -> Result<Option<CheckpointRecord>, ReadError> {
         self.0.ask("checkpoint", state::checkpoint).await
+    }
+
+    /// What the hive did since `from`, by spans of 60 or 3,600 seconds, the oldest first; at most 20,000 rows.
+    ///
+    /// # Errors
+    /// See [`Readers`].
+    pub async fn performance(
+        &self,
+        span_s: u32,
+        from: Timestamp,
+    ) -> Result<Vec<PerformanceRecord>, ReadError> {
+        self.0.ask("performance", move |session| performance::since(session, span_s, from)).await
     }
 
     /// How long a read takes that asks for next to nothing, waiting for a connection included.

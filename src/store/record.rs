@@ -158,6 +158,51 @@ pub struct CheckpointRecord {
     pub projection: Arc<[u8]>,
 }
 
+/// What a node did from `since` on, within one minute or one hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PerformanceRecord {
+    /// The length of the span that it belongs to, in seconds: 60 or 3,600.
+    pub span_s: u32,
+    /// When the counting began: the beginning of the span, or of the node's process within it.
+    pub since: Timestamp,
+    /// Which node.
+    pub node: u16,
+    /// How often.
+    pub counts: PerformanceCounts,
+    /// How long requests took, in microseconds: a histogram in HdrHistogram's V2 encoding.
+    pub request_us: Arc<[u8]>,
+    /// How long tasks were ready before an attempt began, likewise.
+    pub wait_us: Arc<[u8]>,
+    /// How long attempts ran, likewise.
+    pub run_us: Arc<[u8]>,
+}
+
+impl PerformanceRecord {
+    /// Bytes that vary.
+    pub(crate) fn bytes(&self) -> usize {
+        self.request_us.len() + self.wait_us.len() + self.run_us.len()
+    }
+}
+
+/// How often things happened within a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PerformanceCounts {
+    /// Requests that were answered.
+    pub requests: u64,
+    /// Those of them that were answered with a status from 500 on.
+    pub errors: u64,
+    /// Tasks that were accepted.
+    pub submitted: u64,
+    /// Attempts that began.
+    pub started: u64,
+    /// Tasks that were completed.
+    pub completed: u64,
+    /// Attempts that ended badly and are followed by another one.
+    pub retried: u64,
+    /// Tasks that became dead letters.
+    pub failed: u64,
+}
+
 /// Which tasks a list shows. `None` and empty do not filter.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskFilter {

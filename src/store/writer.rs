@@ -11,11 +11,14 @@ use domain::{Event, LaneId, LaneSpec};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::command::Write;
+use crate::command::{SubmitMany, Write};
 use crate::error::{OpenError, WriteError};
 use crate::metrics::Metrics;
 use crate::port::BatchWriter;
 use queue::{Envelope, Queue, Reply};
+
+/// How long [`WriterHandle::passed`] waits before it tries a full queue again.
+const FULL_AGAIN: Duration = Duration::from_millis(10);
 
 /// What one commit left behind.
 #[derive(Debug, Default)]
@@ -123,6 +126,14 @@ impl WriterHandle {
             self.0.metrics.writer_commands.with_label_values(&[kind, "overloaded"]).inc();
         }
         sent
+    }
+
+    /// Waits until everything that was sent before has been answered. It takes its turn like a command, and waits as long
+    /// as the queue is full; at once when the writer has stopped for good.
+    pub async fn passed(&self) {
+        while let Err(WriteError::Overloaded) = self.apply(SubmitMany { tasks: Vec::new() }).await {
+            tokio::time::sleep(FULL_AGAIN).await;
+        }
     }
 
     /// The last event of this process's commits; 0 before the first. It is set before a commit is answered.

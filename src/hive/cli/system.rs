@@ -10,6 +10,7 @@ use super::system_actors::SystemActors;
 use super::system_health::SystemHealth;
 use super::system_metrics::SystemMetrics;
 use super::system_nodes::SystemNodes;
+use super::system_performance::SystemPerformance;
 use super::table::{Facts, state, text};
 use super::words::{count, counted};
 use crate::exit::Exit;
@@ -35,6 +36,8 @@ enum Closer {
     Metrics(SystemMetrics),
     /// List the processes of the hive, with the memory and processor time they use
     Nodes(SystemNodes),
+    /// Show what the hive did in the last hour, or in another range of time
+    Performance(SystemPerformance),
 }
 
 impl System {
@@ -44,6 +47,7 @@ impl System {
             Some(Closer::Health(command)) => return command.run(context).await,
             Some(Closer::Metrics(command)) => return command.run(context).await,
             Some(Closer::Nodes(command)) => return command.run(context).await,
+            Some(Closer::Performance(command)) => return command.run(context).await,
             None => {}
         }
         let system = context.client.system().await?;

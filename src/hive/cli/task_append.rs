@@ -54,7 +54,7 @@ impl TaskAppend {
         let (mut rest, mut is_truncated) = (text, false);
         while !rest.is_empty() {
             let (piece, after) = rest.split_at(rest.floor_char_boundary(limits::OUTPUT_CHUNK_BYTES_MAX));
-            let asked = OutputRequest { attempt: self.attempt, text: piece.to_owned() };
+            let asked = OutputRequest { attempt: self.attempt, text: piece.to_owned(), after_bytes: None };
             let answer = context.client.append_output(self.id, &asked).await?;
             if context.screen.is_json() {
                 context.screen.line(answer.text())?;

@@ -6,6 +6,7 @@ use protocol::HeartbeatRequest;
 
 use super::Context;
 use super::table::{Facts, text};
+use super::usage_flags::UsageFlags;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -25,12 +26,15 @@ pub struct TaskHeartbeat {
     /// What it is doing, at most 256 characters
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
+    #[command(flatten)]
+    usage: UsageFlags,
 }
 
 impl TaskHeartbeat {
     pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
+        let usage = self.usage.view();
         let asked =
-            HeartbeatRequest { attempt: self.attempt, progress: self.progress, message: self.message };
+            HeartbeatRequest { attempt: self.attempt, progress: self.progress, message: self.message, usage };
         let answer = context.client.heartbeat(self.id, &asked).await?;
         let screen = &mut context.screen;
         if screen.is_json() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::TaskId;
+use domain::{Event, EventKind, TaskId, Timestamp};
 use store::writer::CommitNotice;
 use supervision::{ActorRef, Context, Handle, Reply};
 
@@ -69,6 +69,7 @@ impl Coordinator {
                 return;
             }
             self.seq = event.seq;
+            self.measure(event);
             match self.books.fold(event) {
                 Effect::None => {}
                 Effect::Ended(task, attempt) => self.end_task(task, attempt),
@@ -84,11 +85,34 @@ impl Coordinator {
         }
     }
 
+    /// Counts what an event tells, before it is in the books.
+    fn measure(&self, event: &Event) {
+        let ran_us = self.books.began(event).map(|began| micros(began, event.at));
+        self.shared.performance.count(event.at, |slice| {
+            match event.kind {
+                EventKind::TaskSubmitted => slice.counts.submitted += 1,
+                EventKind::TaskStarted => slice.counts.started += 1,
+                EventKind::TaskCompleted => slice.counts.completed += 1,
+                EventKind::TaskRetrying => slice.counts.retried += 1,
+                EventKind::TaskFailed => slice.counts.failed += 1,
+                _ => {}
+            }
+            if let Some(ran_us) = ran_us {
+                slice.run.record(ran_us);
+            }
+        });
+    }
+
     fn end_task(&mut self, task: TaskId, attempt: u32) {
         if let Some(actor) = self.shared.board.end(task, attempt) {
             end_actor(&actor);
         }
     }
+}
+
+/// Microseconds from one moment to a later one.
+pub(super) fn micros(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.as_micros().saturating_sub(from.as_micros())).unwrap_or(0)
 }
 
 /// Ends the actor of an attempt that is over.

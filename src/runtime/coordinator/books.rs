@@ -6,7 +6,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::{Agent, AgentId, Event, EventKind, LaneId, LaneSpec, Name, TaskId, TaskState, TenantId};
+use domain::{
+    Agent, AgentId, Event, EventKind, LaneId, LaneSpec, Name, TaskId, TaskState, TenantId, Timestamp,
+};
 use feed::QueueFigures;
 use scheduling::problem::PRIORITIES;
 use scheduling::{Claim, LaneQueue, Problem};
@@ -132,7 +134,8 @@ impl Books {
     /// Takes up the attempts that were running already.
     pub(crate) fn take_up(&mut self, leases: &[LeaseRecord]) {
         for lease in leases {
-            self.hold(lease.task, Held { attempt: lease.attempt, agent: lease.agent, lane: lease.lane });
+            let LeaseRecord { attempt, agent, lane, started_at, .. } = *lease;
+            self.hold(lease.task, Held { attempt, agent, lane, started_at });
         }
     }
 
@@ -226,12 +229,12 @@ impl Books {
         agent: AgentId,
         from: Origin,
         planned_count: u32,
-        claimed: impl Iterator<Item = (TaskId, u32)>,
+        claimed: impl Iterator<Item = (TaskId, u32, Timestamp)>,
     ) {
         let mut unplanned = planned_count;
-        for (task, attempt) in claimed {
+        for (task, attempt, started_at) in claimed {
             let is_folded = self.held.get(&task).is_some_and(|there| there.attempt >= attempt);
-            self.hold(task, Held { attempt, agent, lane: from.lane });
+            self.hold(task, Held { attempt, agent, lane: from.lane, started_at });
             if from.head.is_some() && !is_folded {
                 // Its event is still to come; until then the task is in the lane's count.
                 self.awaited.insert((task, attempt));
@@ -264,6 +267,12 @@ impl Books {
             book.in_flight = book.in_flight.saturating_sub(count);
         }
         self.note_hunger(agent);
+    }
+
+    /// When the attempt began whose end an event tells.
+    pub(crate) fn began(&self, event: &Event) -> Option<Timestamp> {
+        let held = self.held.get(&event.task?)?;
+        (ends_attempt(event) && event.attempt == Some(held.attempt)).then_some(held.started_at)
     }
 
     /// Folds one event in.
@@ -318,7 +327,7 @@ impl Books {
             }
         }
         if let (TaskState::Working, Some(attempt), Some(agent)) = (moved.to, event.attempt, event.agent) {
-            self.hold(task, Held { attempt, agent, lane: lane_id });
+            self.hold(task, Held { attempt, agent, lane: lane_id, started_at: event.at });
             if self.awaited.remove(&(task, attempt))
                 && let Some(planned) = self.planned(Origin { lane: lane_id, head: Some(priority) })
             {

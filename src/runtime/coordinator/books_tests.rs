@@ -88,7 +88,12 @@ fn a_planned_slot_is_not_planned_again_before_its_claim_is_back() {
     assert_eq!(claimed(&claims), 2, "no more than its capacity");
     assert_eq!(claimed(&books.plan(1, 100)), 0, "while they are on their way");
 
-    books.settle(me, BACKLOG, 2, [(TaskId::from_raw(1), 1), (TaskId::from_raw(2), 1)].into_iter());
+    books.settle(
+        me,
+        BACKLOG,
+        2,
+        [(TaskId::from_raw(1), 1, Timestamp::ZERO), (TaskId::from_raw(2), 1, Timestamp::ZERO)].into_iter(),
+    );
     books.fold(&started(1, 1));
     books.fold(&started(2, 1));
     books.offer(me, 7, 1);
@@ -142,9 +147,9 @@ fn a_queue_with_a_limit_counts_what_is_held_what_is_on_its_way_and_what_was_clai
     assert_eq!(claimed(&books.plan(0, 100)), 1, "one is claimed at its submit, one more has room");
     assert_eq!(claimed(&books.plan(1, 100)), 0);
 
-    books.settle(me, EAGER, 1, [(TaskId::from_raw(1), 1)].into_iter());
+    books.settle(me, EAGER, 1, [(TaskId::from_raw(1), 1, Timestamp::ZERO)].into_iter());
     books.fold(&event(1, 1, None, TaskState::Working));
-    books.settle(me, BACKLOG, 1, [(TaskId::from_raw(2), 1)].into_iter());
+    books.settle(me, BACKLOG, 1, [(TaskId::from_raw(2), 1, Timestamp::ZERO)].into_iter());
     books.fold(&started(2, 1));
     books.offer(me, 7, 2);
     assert_eq!(claimed(&books.plan(2, 100)), 0, "two are held");
@@ -200,7 +205,7 @@ fn a_task_is_claimed_at_its_submit_only_when_nothing_waits_before_it_and_a_slot_
 fn late_news_of_an_old_attempt_do_not_release_a_new_one() {
     let mut books = books();
     let me = AgentId::from_raw(1);
-    books.settle(me, EAGER, 1, [(TaskId::from_raw(1), 2)].into_iter());
+    books.settle(me, EAGER, 1, [(TaskId::from_raw(1), 2, Timestamp::ZERO)].into_iter());
     books.fold(&ended(1, 1));
     books.fold(&started(1, 2));
     books.offer(me, 9, 1);
@@ -247,7 +252,7 @@ fn a_claim_that_overtakes_its_event_is_not_planned_a_second_time() {
     books.fold(&submitted(1));
     books.offer(me, 1, 0);
     assert_eq!(claimed(&books.plan(0, 100)), 1);
-    books.settle(me, BACKLOG, 1, [(TaskId::from_raw(1), 1)].into_iter());
+    books.settle(me, BACKLOG, 1, [(TaskId::from_raw(1), 1, Timestamp::ZERO)].into_iter());
     books.offer(other, 1, 0);
     assert_eq!(claimed(&books.plan(1, 100)), 0, "the task is taken, though its event is not folded yet");
     books.fold(&started(1, 1));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use store::command::ClaimTasks;
 use supervision::{ActorRef, ChildSpec, Context, Restart};
 
-use super::advance::end_actor;
+use super::advance::{end_actor, micros};
 use super::entries::Origin;
 use super::{Coordinator, push_news};
 use crate::agent::{self, LeaseGrant};
@@ -56,7 +56,12 @@ impl Coordinator {
         let me = cx.actor_ref();
         // From here on, whoever drops them hands them back.
         let grant = LeaseGrant::new(claimed, me.clone(), self.shared.metrics.clone());
-        let attempts = grant.claimed().iter().map(|claimed| (claimed.task, claimed.attempt));
+        for claimed in grant.claimed() {
+            let waited_us = micros(claimed.ready_at, claimed.started_at);
+            self.shared.performance.count(claimed.started_at, |slice| slice.wait.record(waited_us));
+        }
+        let attempts =
+            grant.claimed().iter().map(|claimed| (claimed.task, claimed.attempt, claimed.started_at));
         self.books.settle(agent, from, planned, attempts);
         if from.head.is_none() && !grant.is_empty() {
             self.shared.metrics.eager_claims.inc();

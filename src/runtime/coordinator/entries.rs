@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Agent, AgentId, LaneId, LaneSpec};
+use domain::{Agent, AgentId, LaneId, LaneSpec, Timestamp};
 use scheduling::problem::PRIORITIES;
 use scheduling::{AgentSlots, Claim};
 
@@ -93,4 +93,5 @@ pub(crate) struct Held {
     pub(crate) attempt: u32,
     pub(crate) agent: AgentId,
     pub(crate) lane: LaneId,
+    pub(crate) started_at: Timestamp,
 }

@@ -9,6 +9,7 @@ use supervision::{Context, Handle, Reply};
 use tokio::sync::oneshot;
 
 use super::Coordinator;
+use super::submit_task::Admitted;
 use crate::caller::Caller;
 use crate::error::Error;
 
@@ -36,34 +37,32 @@ impl Handle<SubmitMany> for Coordinator {
         if reply.is_closed() {
             return Reply::Now(());
         }
-        // Where a submitted one stands, a refusal, or `None` for the next answer of the store.
-        let mut refusals = Vec::with_capacity(asked.len());
+        let mut admitted = Vec::with_capacity(asked.len());
         let mut tasks = Vec::with_capacity(asked.len());
         let mut more: HashMap<Name, u64> = HashMap::new();
         for (asked, key) in asked {
             let more = more.entry(asked.queue.clone()).or_default();
-            let refusal = self.refusal(&caller, &asked, *more);
-            if refusal.is_none() {
+            let admission = self.admit(&caller, &asked, key.as_ref(), *more);
+            if let Ok(admitted) = &admission {
                 *more = more.saturating_add(1);
                 // None of them begins at once: the next plan takes as many as there is room for.
-                tasks.push(self.command(&caller, asked, key, None));
+                tasks.push(self.command(&caller, asked, key, admitted.has_room()));
             }
-            refusals.push(refusal);
+            admitted.push(admission);
         }
         // When the queue is full the reply is dropped with the closure; its waiter reads that as overload.
         let _ = self.shared.writer.send(store::command::SubmitMany { tasks }, move |outcome| {
-            let answer = outcome.map_err(Error::from).map(|stored| merged(refusals, stored));
+            let answer = outcome.map_err(Error::from).map(|stored| merged(admitted, stored));
             let _ = reply.send(answer);
         });
         Reply::Now(())
     }
 }
 
-fn merged(refusals: Vec<Option<Error>>, stored: Vec<Submitted>) -> SubmittedMany {
+/// The answers in the order of the request: each admitted one has the next answer of the store.
+fn merged(admitted: Vec<Result<Admitted, Error>>, stored: Vec<Submitted>) -> SubmittedMany {
     let mut stored = stored.into_iter();
-    let answer = |refusal: Option<Error>| match refusal {
-        Some(refusal) => Err(refusal),
-        None => stored.next().ok_or(Error::Overloaded),
-    };
-    refusals.into_iter().map(answer).collect()
+    let answer =
+        |admitted: Result<Admitted, Error>| admitted?.answer(stored.next().ok_or(Error::Overloaded)?);
+    admitted.into_iter().map(answer).collect()
 }

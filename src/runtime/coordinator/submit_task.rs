@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{AcceptedTask, AgentId, Name, NewTask, Start, TenantId};
+use domain::{AcceptedTask, Name, NewTask, Start, TenantId};
 use store::command::IdempotencyKey;
 use store::outcome::{ClaimedTask, Submitted};
 use supervision::{Context, Handle, Reply};
@@ -12,7 +12,6 @@ use super::{Coordinator, push_news};
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::inbox::{ClaimsBack, News};
-use crate::shared::Phase;
 
 /// Submit `asked`; the answer goes to `reply` after the commit.
 pub struct SubmitTask {
@@ -43,18 +42,22 @@ impl Handle<SubmitTask> for Coordinator {
 impl Coordinator {
     fn submit(&mut self, message: SubmitTask, cx: &Context<Self>) {
         let SubmitTask { caller, asked, key, reply } = message;
-        if let Some(refusal) = self.refusal(&caller, &asked, 0) {
-            let _ = reply.send(Err(refusal));
-            return;
-        }
-        let eager = (self.is_ready && asked.start == Start::Now)
+        let admitted = match self.admit(&caller, &asked, key.as_ref(), 0) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                let _ = reply.send(Err(refusal));
+                return;
+            }
+        };
+        let eager = (self.is_ready && asked.start == Start::Now && admitted.has_room())
             .then(|| self.books.eager_agent(&asked.lane(caller.tenant)))
             .flatten();
-        let command = self.command(&caller, asked, key, eager.map(|(_, agent)| agent));
+        let mut command = self.command(&caller, asked, key, admitted.has_room());
+        command.eager = eager.map(|(_, agent)| agent);
         let Some((from, agent)) = eager else {
             // When the queue is full the reply is dropped with the closure; its waiter reads that as overload.
             let _ = self.shared.writer.send(command, move |outcome| {
-                let _ = reply.send(outcome.map_err(Error::from));
+                let _ = reply.send(outcome.map_err(Error::from).and_then(|stored| admitted.answer(stored)));
             });
             return;
         };
@@ -63,20 +66,20 @@ impl Coordinator {
         let sent = self.shared.writer.send(command, move |outcome| {
             let claimed = eagerly_claimed(outcome.as_ref().ok());
             push_news(&shared, &coordinator, News::Claimed(ClaimsBack { agent, from, planned: 1, claimed }));
-            let _ = reply.send(outcome.map_err(Error::from));
+            let _ = reply.send(outcome.map_err(Error::from).and_then(|stored| admitted.answer(stored)));
         });
         if sent.is_err() {
             self.books.unreserve(agent, from, 1);
         }
     }
 
-    /// What the writer is asked to store.
+    /// What the writer is asked to store; nobody is to begin with it at once.
     pub(super) fn command(
         &self,
         caller: &Caller,
         asked: NewTask,
         key: Option<IdempotencyKey>,
-        eager: Option<AgentId>,
+        has_room: bool,
     ) -> store::command::SubmitTask {
         store::command::SubmitTask {
             task: AcceptedTask {
@@ -87,8 +90,9 @@ impl Coordinator {
                 correlation_id: Arc::clone(&caller.correlation_id),
             },
             key,
-            eager,
+            eager: None,
             lease_ttl_ms: self.shared.settings.lease_ttl_ms,
+            has_room,
         }
     }
 
@@ -100,16 +104,45 @@ impl Coordinator {
         self.shared.feed.read(|projection| projection.queue(tenant, queue)).counts.waiting()
     }
 
-    /// Why a task cannot be submitted now; `more` come into its queue before it.
-    pub(super) fn refusal(&self, caller: &Caller, asked: &NewTask, more: u64) -> Option<Error> {
+    /// Whether a task is to be sent to the writer now; `more` come into its queue before it. With a full queue, only
+    /// one that may have been accepted before is.
+    pub(super) fn admit(
+        &self,
+        caller: &Caller,
+        asked: &NewTask,
+        key: Option<&IdempotencyKey>,
+        more: u64,
+    ) -> Result<Admitted, Error> {
+        self.shared.refuse_unless_serving()?;
         let max = self.shared.settings.limits.queue_tasks_max;
-        match self.shared.phase() {
-            Phase::Starting => Some(Error::NotReady("starting")),
-            Phase::Draining => Some(Error::NotReady("draining")),
-            Phase::Serving if self.waiting_in(caller.tenant, &asked.queue).saturating_add(more) >= max => {
-                Some(Error::QueueFull { queue: asked.queue.clone(), max })
-            }
-            Phase::Serving => None,
+        if self.waiting_in(caller.tenant, &asked.queue).saturating_add(more) < max {
+            return Ok(Admitted { refusal: None });
+        }
+        let refusal = Error::QueueFull { queue: asked.queue.clone(), max };
+        if key.is_some() || asked.unique.is_some() {
+            Ok(Admitted { refusal: Some(refusal) })
+        } else {
+            Err(refusal)
+        }
+    }
+}
+
+/// A submit that goes to the writer.
+pub(super) struct Admitted {
+    /// The answer, should it be new: its queue is full.
+    refusal: Option<Error>,
+}
+
+impl Admitted {
+    pub(super) const fn has_room(&self) -> bool {
+        self.refusal.is_none()
+    }
+
+    /// What the caller is told of what the store said.
+    pub(super) fn answer(self, stored: Submitted) -> Result<Submitted, Error> {
+        match (stored, self.refusal) {
+            (Submitted::QueueFull, Some(refusal)) => Err(refusal),
+            (stored, _) => Ok(stored),
         }
     }
 }

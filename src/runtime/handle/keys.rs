@@ -75,7 +75,7 @@ impl RuntimeHandle {
     }
 
     async fn change_keys<C: KeyChange>(&self, command: C) -> Result<C::Answer, Error> {
-        self.refuse_unless_serving()?;
+        self.shared.refuse_unless_serving()?;
         let (reply, answer) = oneshot::channel();
         self.coordinator.tell(ChangeKeys { command, reply })?;
         within(ANSWER_WITHIN, answer).await

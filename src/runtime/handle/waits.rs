@@ -15,7 +15,8 @@ pub const AHEAD_MAX: u32 = 10_000;
 pub struct Wait {
     /// All of it, its queue first.
     pub obstacles: Vec<Obstacle>,
-    /// How many ready tasks the same agents take before it; counted up to [`AHEAD_MAX`].
+    /// How many ready tasks of its lane are taken before it; counted up to [`AHEAD_MAX`]. Other lanes may want the same
+    /// agents.
     pub ahead: u32,
     /// How many tasks wait in its queue.
     pub waiting: u64,

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use domain::{LaneId, NewTask, TaskState, Timeouts};
+use domain::{LaneId, NewTask, Start, TaskState, Timeouts};
 
 use super::Rig;
-use super::world::{LEASE_MS, World, name};
-use crate::command::{AgentEdit, ClaimTasks};
-use crate::outcome::Outcome;
+use super::world::{LEASE_MS, World, failure, handed_back, name};
+use crate::command::{AgentEdit, Chore, ClaimTasks};
+use crate::outcome::{ClaimedTask, Outcome};
 
 fn priority(of: u8) -> impl FnOnce(&mut NewTask) {
     move |task| task.priority = of
@@ -123,6 +123,33 @@ pub(super) fn what_has_waited_too_long_is_not_handed_out<R: Rig>() {
     let claimed = world.claim(lane, agent, 10);
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].title, "fresh");
+}
+
+pub(super) fn a_claim_says_since_when_the_task_was_ready<R: Rig>() {
+    let mut world = World::<R>::new();
+    let agent = world.agent("ada");
+    let begun = world.now();
+    let lane = world.submit_with("now", |_| {}).lane;
+    world.submit_with("later", |task| task.start = Start::After(50));
+    world.wait_ms(70);
+    world.sweep(Chore::StageDue);
+    let ready =
+        |claimed: &[ClaimedTask]| claimed.iter().map(|one| one.ready_at.ms_since(begun)).collect::<Vec<_>>();
+    let claimed = world.claim(lane, agent, 2);
+    assert_eq!(ready(&claimed), [0, 50], "from the submit, or from when its delay was over");
+    world.wait_ms(30);
+    world.finish(claimed[0].task, 1, handed_back());
+    world.finish(claimed[1].task, 1, failure());
+    let eligible_at = world.task(claimed[1].task).eligible_at.unwrap();
+    world.wait_ms(eligible_at.ms_since(world.now()) + 5);
+    world.sweep(Chore::StageDue);
+    assert_eq!(world.task(claimed[1].task).eligible_at, None, "people are shown when it will be ready");
+    let again = ready(&world.claim(lane, agent, 2));
+    assert_eq!(
+        again,
+        [100, eligible_at.ms_since(begun)],
+        "from the hand-back, or from the end of its backoff"
+    );
 }
 
 pub(super) fn a_lease_is_the_shortest_of_what_bounds_it<R: Rig>() {

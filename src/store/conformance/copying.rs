@@ -37,6 +37,7 @@ const AWKWARD: &str = r#"
     INSERT INTO task_keys VALUES (7, x'', 0, 1, x'000102fdfeff', 1), (7, x'ff00', 3, 1, x'', 9223372036854775807);
     INSERT INTO checkpoints VALUES (1, 5, 1, randomblob(70000));
     INSERT INTO api_keys VALUES (60, 7, 'k', 'agent', 50, randomblob(32), 'hive_', 1, 'me', NULL);
+    INSERT INTO performance VALUES (60, 1, 0, 1, 2, 3, 4, 5, 6, 7, x'', x'00ff', randomblob(3000));
     INSERT INTO unique_keys VALUES (7, 'k''', 1, 2, NULL), (7, 'K', 1, 2, 9223372036854775807), (7, 'ä', 1, 2, 0);
 "#;
 

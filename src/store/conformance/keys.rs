@@ -1,6 +1,6 @@
 //! Idempotency keys.
 
-use domain::TaskState;
+use domain::{NewTask, OnConflict, TaskState, Unique, UniqueUntil};
 
 use super::Rig;
 use super::world::{World, success};
@@ -31,6 +31,30 @@ pub(super) fn the_same_request_gets_the_same_task<R: Rig>() {
     assert_eq!(told, []);
     let other = keyed(&mut world, key(2, 1));
     assert!(matches!(world.apply(other), Submitted::Accepted { .. }), "another key is another request");
+}
+
+pub(super) fn without_room_only_what_came_before_is_answered<R: Rig>() {
+    let mut world = World::<R>::new();
+    let unique = |task: &mut NewTask| {
+        let (key, until) = ("u".into(), UniqueUntil::Terminal);
+        task.unique = Some(Unique { key, until, on_conflict: OnConflict::ReturnExisting });
+    };
+    let first = SubmitTask { key: key(1, 1), ..world.submit_command("t", unique) };
+    let Submitted::Accepted { record, .. } = world.apply(first) else { panic!() };
+    let full = |submit: SubmitTask| SubmitTask { has_room: false, ..submit };
+    let told = world.told(|world| {
+        let again = full(keyed(world, key(1, 1)));
+        assert!(matches!(world.apply(again), Submitted::Replayed(there) if there.id == record.id));
+        let same = full(world.submit_command("t", unique));
+        assert!(matches!(world.apply(same), Submitted::Existing(there) if there.id == record.id));
+        let other_body = full(keyed(world, key(1, 2)));
+        assert!(matches!(world.apply(other_body), Submitted::KeyMismatch));
+        let new = full(keyed(world, key(2, 2)));
+        assert!(matches!(world.apply(new), Submitted::QueueFull));
+    });
+    assert_eq!(told, [], "nothing was stored");
+    let new = keyed(&mut world, key(2, 3));
+    assert!(matches!(world.apply(new), Submitted::Accepted { .. }), "the key of a refused one is free");
 }
 
 pub(super) fn another_body_under_the_same_key_is_a_mismatch<R: Rig>() {

@@ -136,7 +136,9 @@ fn a_batch_has_at_most_four_mebibytes_but_a_larger_command_goes_alone() {
             created_by: String::new(),
             correlation_id: "".into(),
         };
-        handle.send(SubmitTask { task, key: None, eager: None, lease_ttl_ms: 1 }, |_| {}).unwrap();
+        handle
+            .send(SubmitTask { task, key: None, eager: None, lease_ttl_ms: 1, has_room: true }, |_| {})
+            .unwrap();
     };
     for megabytes in [1, 2, 3, 5, 1] {
         submit(megabytes << 20);
@@ -301,7 +303,7 @@ fn send_and_read(store: &crate::open::Store, first: i64, count: i64) {
             created_by: String::new(),
             correlation_id: "".into(),
         };
-        let submit = SubmitTask { task, key: None, eager: None, lease_ttl_ms: 1 };
+        let submit = SubmitTask { task, key: None, eager: None, lease_ttl_ms: 1, has_room: true };
         let answer = runtime.block_on(store.writer.apply(submit)).unwrap();
         assert!(matches!(answer, Submitted::Accepted { .. }));
         let found = runtime.block_on(store.readers.task(TenantId::DEFAULT, TaskId::from_raw(id)));

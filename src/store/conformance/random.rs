@@ -213,6 +213,8 @@ fn submit<R: Rig>(
                 task.unique = unique.map(unique_of);
             });
             submit.eager = eager.map(|index| agents[index]);
+            // Every queue of those that have two keys is full.
+            submit.has_room = *key != Some(2) || unique.is_none();
             submit.key =
                 key.map(|key| IdempotencyKey { hash: [key; 32], fingerprint: [0; 32], ttl_ms: 3_000 });
             tasks.push(submit.task.id);

@@ -124,7 +124,7 @@ impl<R: Rig> World<R> {
             created_by: "tester".into(),
             correlation_id: "req-1".into(),
         };
-        SubmitTask { task, key: None, eager: None, lease_ttl_ms: LEASE_MS }
+        SubmitTask { task, key: None, eager: None, lease_ttl_ms: LEASE_MS, has_room: true }
     }
 
     pub fn submit_with(&mut self, title: &str, ask: impl FnOnce(&mut NewTask)) -> TaskRecord {

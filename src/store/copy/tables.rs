@@ -240,6 +240,26 @@ pub(super) const TABLES: &[TableSpec] = &[
         key: 3,
         page: MANY,
     },
+    TableSpec {
+        name: "performance",
+        columns: &[
+            ("span_s", Number),
+            ("since", Number),
+            ("node", Number),
+            ("requests", Number),
+            ("errors", Number),
+            ("submitted", Number),
+            ("started", Number),
+            ("completed", Number),
+            ("retried", Number),
+            ("failed", Number),
+            ("request_us", Bytes),
+            ("wait_us", Bytes),
+            ("run_us", Bytes),
+        ],
+        key: 3,
+        page: MANY,
+    },
 ];
 
 /// Tables that only a server has, and migrations, which each side has of its own.

@@ -73,7 +73,8 @@ impl Wanted {
             | Command::Sweep(_)
             | Command::GraceLeases(_)
             | Command::RecordSystemEvent(_)
-            | Command::SaveCheckpoint(_) => {}
+            | Command::SaveCheckpoint(_)
+            | Command::SavePerformance(_) => {}
         }
     }
 

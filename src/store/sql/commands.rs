@@ -16,6 +16,7 @@ mod register_agent;
 mod remove_api_key;
 mod renew_lease;
 mod save_checkpoint;
+mod save_performance;
 mod submit_task;
 pub(crate) mod sweep;
 pub(crate) mod unique;
@@ -55,6 +56,7 @@ pub(crate) fn apply(batch: &mut Batch<'_>, command: &Command) -> Result<Outcome,
             record_system_event::apply(batch, command).map(Outcome::Recorded)
         }
         Command::SaveCheckpoint(command) => save_checkpoint::apply(batch, command).map(Outcome::Saved),
+        Command::SavePerformance(command) => save_performance::apply(batch, command).map(Outcome::Saved),
     }
 }
 

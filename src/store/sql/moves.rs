@@ -70,6 +70,7 @@ pub(crate) fn claimed(
         labels: spec.labels,
         lease_ttl_ms: task.lease_ttl_ms,
         lease_expires_at: task.lease_expires_at.ok_or_else(corrupt)?,
+        ready_at: task.eligible_at.unwrap_or(spec.created_at),
         started_at: task.started_at.ok_or_else(corrupt)?,
         timeouts: spec.timeouts,
         correlation_id: spec.correlation_id,
@@ -111,6 +112,7 @@ pub(crate) fn end(batch: &mut Batch<'_>, task: &mut TaskRow, end: End<'_>) -> Re
         }
         TaskState::Queued => {
             let spec = Spec::load(batch.conn, task.id)?;
+            task.eligible_at = Some(now);
             wait_again(task, &spec.timeouts, now);
             EventKind::TaskReleased
         }

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod census;
 pub(crate) mod events;
 pub(crate) mod listing;
+pub(crate) mod performance;
 pub(crate) mod state;
 pub(crate) mod tasks;
 

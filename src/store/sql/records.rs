@@ -1,7 +1,7 @@
 //! Rows joined into what is shown.
 
 use crate::sql::conn::Conn;
-use domain::{AttemptError, LaneSpec};
+use domain::{AttemptError, LaneSpec, TaskState};
 
 use crate::record::TaskRecord;
 use crate::sql::attempt_row::{self, LastEnded};
@@ -32,7 +32,7 @@ pub(crate) fn join(task: &TaskRow, spec: Spec, lane: &LaneSpec, last: LastEnded)
         labels: spec.labels,
         status: task.status(),
         agent: task.agent,
-        eligible_at: task.eligible_at,
+        eligible_at: task.eligible_at.filter(|_| task.state == TaskState::Scheduled),
         created_at: spec.created_at,
         started_at: task.started_at,
         finished_at: task.finished_at,

@@ -125,6 +125,7 @@ pub(crate) struct TaskRow {
     pub failures: u32,
     pub attempts_max: u32,
     pub crashes: u32,
+    /// When it may begin, or since when it may; `None` for one that could begin when it came.
     pub eligible_at: Option<Timestamp>,
     pub wait_deadline_at: Option<Timestamp>,
     pub close_deadline_at: Option<Timestamp>,
@@ -164,7 +165,7 @@ impl TaskRow {
             self.lease_expires_at = None;
             self.lease_cap_at = None;
         }
-        if status.state != TaskState::Scheduled {
+        if status.state.is_terminal() {
             self.eligible_at = None;
         }
         self.finished_at = status.state.is_terminal().then_some(now);

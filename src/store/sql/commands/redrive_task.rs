@@ -49,6 +49,7 @@ fn put_back(
     task.take(status, now);
     task.expired = None;
     task.close_deadline_at = spec.timeouts.close_deadline(now);
+    task.eligible_at = Some(now);
     moves::wait_again(task, &spec.timeouts, now);
     let telling = Telling {
         kind: EventKind::TaskRedriven,

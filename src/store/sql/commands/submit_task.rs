@@ -36,6 +36,9 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &SubmitTask) -> Result<Submi
     if let Some(answer) = of_unique_key(batch, command)? {
         return Ok(answer);
     }
+    if !command.has_room {
+        return Ok(Submitted::QueueFull);
+    }
     if !is_pinned_agent_there(batch, accepted)? {
         return Ok(Submitted::UnknownAgent);
     }
