@@ -34,6 +34,7 @@ mod examples;
 mod kills;
 mod openapi;
 mod pages;
+mod pauses;
 mod postgres;
 mod postman;
 mod process_agents;
