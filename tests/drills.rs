@@ -77,6 +77,16 @@ impl Rig {
         Ok(line.context("a gauge")?.parse()?)
     }
 
+    /// Completes the first assignment of a lease call's answer.
+    async fn completed(&self, leased: &Value) -> Result<()> {
+        let assignment = &leased["assignments"][0];
+        let path = format!("/api/v2/tasks/{}/complete", assignment["task_id"].as_str().context("an id")?);
+        let report = json!({"attempt": assignment["attempt"]});
+        let (status, answer) = self.call(reqwest::Method::POST, &path, &report).await?;
+        ensure!(status == StatusCode::OK, "{path} answered {status}: {answer}");
+        Ok(())
+    }
+
     async fn submit_until_over(&self, seen: Rc<Seen>) {
         while !seen.is_over.get() {
             let began = Instant::now();
@@ -242,8 +252,12 @@ async fn a_slot_whose_claim_waits_for_the_disk_is_not_given_away_again_by_a_coor
         let (rig, task) = (Rc::clone(&rig), json!({"title": "drill"}));
         actix_rt::spawn(async move { rig.call(reqwest::Method::POST, "/api/v2/tasks", &task).await })
     };
+    // The first task of its sort waits for a plan; from then on a free slot has the next one at its submit.
+    submit().await??;
+    rig.completed(&lease().await??.1).await?;
     let leased = lease();
-    rig.until(&format!("/api/v2/agents/{agent}"), |agent| !agent["last_activity_at"].is_null()).await?;
+    // Long enough for the call to be known as waiting; without it the drill would show nothing.
+    tokio::time::sleep(Duration::from_millis(200)).await;
 
     let alone = Alone::take(&rig)?;
     // The first to come has the slot; the writer has it in its hands as soon as another one waits.
@@ -270,13 +284,13 @@ async fn a_slot_whose_claim_waits_for_the_disk_is_not_given_away_again_by_a_coor
     }
     let mut leased = leased.await??.1;
     for turn in 1..=count {
-        let system = rig.until("/api/v2/system", |system| system["tasks"]["total"] == count).await?;
-        assert_eq!(system["tasks"]["working"], 1, "at turn {turn}: {system}");
-        let assignment = &leased["assignments"][0];
-        let path = format!("/api/v2/tasks/{}/complete", assignment["task_id"].as_str().context("an id")?);
+        let is_one_at_work = |system: &Value| {
+            let tasks = &system["tasks"];
+            (&tasks["total"], &tasks["working"]) == (&json!(count + 1), &json!(1))
+        };
+        rig.until("/api/v2/system", is_one_at_work).await.with_context(|| format!("at turn {turn}"))?;
         let next = lease();
-        let report = json!({"attempt": assignment["attempt"]});
-        rig.call(reqwest::Method::POST, &path, &report).await?;
+        rig.completed(&leased).await?;
         if turn < count {
             leased = next.await??.1;
         }

@@ -33,7 +33,7 @@ async fn killed(cycles: usize) -> Result<Outcome> {
     let mut hive = Hive::start_with(options.clone()).await?;
     let remote = Remote::new(&hive.url, &hive.token)?;
     let agent = remote.agent("steady", 1_000).await?;
-    let crowd = Crowd::begin(&remote, &agent, books.path(), 64, 32);
+    let crowd = Crowd::begin(&remote, &agent, books.path(), "crowd", (64, 32));
     let mut ready = Vec::new();
     let mut tried = 0;
     while ready.len() < cycles {

@@ -36,6 +36,7 @@ mod kills;
 mod migrations;
 mod openapi;
 mod pages;
+mod pauses;
 mod postgres;
 mod postgres_outages;
 mod postgres_tls;

@@ -43,26 +43,32 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// So many clients and workers begin, with their books in a folder.
+    /// So many clients and workers begin, with their books in a folder. The keys of each crowd begin with its `name`.
     #[expect(clippy::disallowed_methods, reason = "the crowd waits for each of them itself")]
     #[must_use]
-    pub fn begin(hive: &Remote, agent: &str, books: &Path, clients: usize, workers: usize) -> Self {
+    pub fn begin(
+        hive: &Remote,
+        agent: &str,
+        books: &Path,
+        name: &str,
+        (clients, workers): (usize, usize),
+    ) -> Self {
         let counts = Arc::new(Counts::default());
         let (no_more, go_home) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let client = |number: usize| {
             let (hive, books, counts) = (hive.clone(), books.to_owned(), Arc::clone(&counts));
-            let no_more = Arc::clone(&no_more);
+            let (no_more, name) = (Arc::clone(&no_more), format!("{name}-client-{number}"));
             tokio::spawn(async move {
-                let name = format!("client-{number}");
                 submit(&hive, &mut Book::open(&books, &name)?, &name, &counts, &no_more).await
             })
         };
         let worker = |number: usize| {
             let (hive, books, counts) = (hive.clone(), books.to_owned(), Arc::clone(&counts));
             let (agent, go_home) = (agent.to_owned(), Arc::clone(&go_home));
+            let name = format!("{name}-worker-{number}");
             tokio::spawn(async move {
-                let name = format!("worker-{number}");
-                work(&hive, &agent, &mut Book::open(&books, &name)?, &name, &counts, &go_home).await
+                let book = Book::open(&books, &name)?;
+                Worker { hive, agent, name, book, think: Duration::ZERO }.work(&counts, &go_home).await
             })
         };
         let clients = (0..clients).map(client).collect();
@@ -132,52 +138,57 @@ pub async fn submit(
     Ok(())
 }
 
-/// Leases and completes until there is nothing left to do. A lease whose answer is lost is the hive's to mend.
-///
-/// # Errors
-/// Answers that nobody should get.
-pub async fn work(
-    hive: &Remote,
-    agent: &str,
-    book: &mut Book,
-    name: &str,
-    counts: &Counts,
-    go_home: &AtomicBool,
-) -> Result<()> {
-    let call = json!({"max": LEASED_MAX, "wait_ms": 300, "worker_instance": name});
-    let path = format!("/api/v2/agents/{agent}/lease");
-    while !go_home.load(Ordering::Relaxed) {
-        let told = hive.ask(Method::POST, &path, None, &call).await?;
-        if told.status != StatusCode::OK {
-            bail!("a lease call was answered {}: {}", told.status, told.body);
-        }
-        for assignment in told.body["assignments"].as_array().context("assignments")? {
-            complete(hive, assignment, book, name, counts).await?;
-        }
-    }
-    Ok(())
+/// One that leases and completes.
+pub struct Worker {
+    /// For whom.
+    pub hive: Remote,
+    /// As which agent.
+    pub agent: String,
+    /// Its name among the agent's workers.
+    pub name: String,
+    /// Where it writes down what it is promised.
+    pub book: Book,
+    /// How long it thinks about each task.
+    pub think: Duration,
 }
 
-async fn complete(
-    hive: &Remote,
-    assignment: &Value,
-    book: &mut Book,
-    by: &str,
-    counts: &Counts,
-) -> Result<()> {
-    let task = assignment["task_id"].as_str().context("a task")?.to_owned();
-    let attempt = assignment["attempt"].as_u64().context("an attempt")?;
-    let report = json!({"attempt": attempt, "result": result(attempt, by)});
-    let told = hive.ask(Method::POST, &format!("/api/v2/tasks/{task}/complete"), None, &report).await?;
-    match told.status {
-        StatusCode::OK => {
-            counts.completed.fetch_add(1, Ordering::Relaxed);
-            book.note(&Promise::Completed { task, attempt, by: by.to_owned() })
+impl Worker {
+    /// Leases and completes until it is told to go home. A lease whose answer is lost is the hive's to mend.
+    ///
+    /// # Errors
+    /// Answers that nobody should get.
+    pub async fn work(&mut self, counts: &Counts, go_home: &AtomicBool) -> Result<()> {
+        let call = json!({"max": LEASED_MAX, "wait_ms": 300, "worker_instance": self.name});
+        let path = format!("/api/v2/agents/{}/lease", self.agent);
+        while !go_home.load(Ordering::Relaxed) {
+            let told = self.hive.ask(Method::POST, &path, None, &call).await?;
+            if told.status != StatusCode::OK {
+                bail!("a lease call was answered {}: {}", told.status, told.body);
+            }
+            for assignment in told.body["assignments"].as_array().context("assignments")? {
+                tokio::time::sleep(self.think).await;
+                self.complete(assignment, counts).await?;
+            }
         }
-        StatusCode::CONFLICT if told.body["code"] == "stale_lease" => {
-            counts.refused.fetch_add(1, Ordering::Relaxed);
-            book.note(&Promise::Refused { task, attempt })
+        Ok(())
+    }
+
+    async fn complete(&mut self, assignment: &Value, counts: &Counts) -> Result<()> {
+        let task = assignment["task_id"].as_str().context("a task")?.to_owned();
+        let attempt = assignment["attempt"].as_u64().context("an attempt")?;
+        let report = json!({"attempt": attempt, "result": result(attempt, &self.name)});
+        let path = format!("/api/v2/tasks/{task}/complete");
+        let told = self.hive.ask(Method::POST, &path, None, &report).await?;
+        match told.status {
+            StatusCode::OK => {
+                counts.completed.fetch_add(1, Ordering::Relaxed);
+                self.book.note(&Promise::Completed { task, attempt, by: self.name.clone() })
+            }
+            StatusCode::CONFLICT if told.body["code"] == "stale_lease" => {
+                counts.refused.fetch_add(1, Ordering::Relaxed);
+                self.book.note(&Promise::Refused { task, attempt })
+            }
+            status => bail!("a completion was answered {status}: {}", told.body),
         }
-        status => bail!("a completion was answered {status}: {}", told.body),
     }
 }

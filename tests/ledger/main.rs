@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tests::ledger::crowd::{Counts, work};
+use tests::ledger::crowd::{Counts, Worker};
 use tests::ledger::{Book, Crowd, Remote, check, promises, self_test};
 
 const USAGE: &str = "usage: ledger --self-test
-       ledger work AGENT NAME BOOKS     a worker that writes down in the folder BOOKS what it is promised
+       ledger work AGENT NAME BOOKS MS  a worker that thinks MS about a task and writes down in the folder BOOKS what
+                                        it is promised
        ledger crowd SECONDS BOOKS       64 clients and 32 workers, and a check at the end
        ledger check BOOKS               compares BOOKS with what the hive says now
 
@@ -37,9 +38,12 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        ["work", agent, name, books] => {
-            let mut book = Book::open(&PathBuf::from(books), name)?;
-            work(&remote()?, agent, &mut book, name, &Counts::default(), &AtomicBool::new(false)).await?;
+        ["work", agent, name, books, think_ms] => {
+            let book = Book::open(&PathBuf::from(books), name)?;
+            let think = Duration::from_millis(think_ms.parse().context("MS is a number")?);
+            let mut worker =
+                Worker { hive: remote()?, agent: (*agent).to_owned(), name: (*name).to_owned(), book, think };
+            worker.work(&Counts::default(), &AtomicBool::new(false)).await?;
             Ok(ExitCode::SUCCESS)
         }
         ["crowd", seconds, books] => {
@@ -47,7 +51,7 @@ async fn run(words: &[&str]) -> Result<ExitCode> {
             std::fs::create_dir_all(&books)?;
             let hive = remote()?;
             let agent = hive.agent(&format!("ledger-{}", std::process::id()), 1_000).await?;
-            let crowd = Crowd::begin(&hive, &agent, &books, 64, 32);
+            let crowd = Crowd::begin(&hive, &agent, &books, "crowd", (64, 32));
             let counts = std::sync::Arc::clone(&crowd.counts);
             tokio::time::sleep(Duration::from_secs(seconds)).await;
             crowd.end(&hive).await?;

@@ -63,7 +63,7 @@ pub async fn run() -> Result<Vec<&'static str>> {
     let mut hive = Hive::start_with(Options::default().folder(&data)).await?;
     let remote = Remote::new(&hive.url, &hive.token)?;
     let agent = remote.agent("checked", 100).await?;
-    let crowd = Crowd::begin(&remote, &agent, &books, 4, 2);
+    let crowd = Crowd::begin(&remote, &agent, &books, "crowd", (4, 2));
     while crowd.counts.accepted.load(Ordering::Relaxed) < TASKS {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
