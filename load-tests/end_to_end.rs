@@ -37,9 +37,8 @@ pub async fn measure(clients: usize, time: Duration, database: Option<&Database>
     tokio::time::sleep(Duration::from_millis(200)).await;
     let stored = server.count("completed").await?;
     ensure!(stored == all, "{all} completions were acknowledged, {stored} tasks are completed");
-    let tally = completions.borrow();
-    let refused = submits.borrow().refused;
     let layers = layers::of(&server, all).await?;
+    let (tally, refused) = (completions.borrow(), submits.borrow().refused);
     Ok(Run { layers, ..Run::new((tally.count, refused), time, &tally.latency, cpu?, server.rss_mib()?) })
 }
 

@@ -64,8 +64,8 @@ pub async fn measure(clients: usize, time: Duration, database: Option<&Database>
     tokio::time::sleep(Duration::from_millis(200)).await;
     let stored = server.count("queued").await?;
     ensure!(stored == all, "{all} submits were acknowledged, {stored} tasks are stored");
-    let tally = tally.borrow();
     let layers = layers::of(&server, all).await?;
+    let tally = tally.borrow();
     Ok(Run {
         layers,
         ..Run::new((tally.count, tally.refused), time, &tally.latency, cpu?, server.rss_mib()?)

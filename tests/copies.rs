@@ -125,7 +125,7 @@ async fn reads(hive: &Hive, work: &Work) -> Result<Vec<(String, Value)>> {
 }
 
 async fn events(hive: &Hive) -> Result<Vec<Value>> {
-    Ok(hive.get("/api/v2/events?limit=1000").await?["items"].as_array().context("events")?.clone())
+    Ok(hive.get("/api/v2/events?limit=200").await?["items"].as_array().context("events")?.clone())
 }
 
 fn same(before: &[(String, Value)], after: &[(String, Value)]) -> Result<()> {

@@ -151,6 +151,9 @@ async fn a_server_that_crashes_under_load_and_comes_back_costs_time_and_no_task(
         ensure!(sql(&server.url, what)? == expected, "{what} prints {}", sql(&server.url, what)?);
     }
     hive.until("/api/v2/system", |system| system["tasks"]["completed"].to_string() == count).await?;
+    // That it was away is no failure of any actor.
+    let actors = hive.get("/api/v2/system/actors?prefix=hive/writer").await?;
+    ensure!(actors["items"][0]["restarts"] == 0, "{actors}");
     // The server forgot who has the number; the hive has taken it again.
     until(&server.url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted", "1").await?;
     let Err(refused) = Hive::start_with(on(&server.url)).await else { bail!("two hives serve") };

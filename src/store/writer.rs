@@ -167,8 +167,11 @@ impl WriterLoop {
     ///
     /// A disk that does not confirm a sync ends the process: nobody knows what it holds, and a start reads the truth.
     ///
+    /// A database that was open in this run and went away is opened again until that succeeds, at most two seconds after
+    /// one another.
+    ///
     /// # Errors
-    /// When the database cannot be opened; what waits in the queue keeps waiting for the next run.
+    /// When the database cannot be opened in the first place; what waits in the queue keeps waiting for the next run.
     pub fn run(&self, checkpoint: &dyn Fn(), is_stopping: &dyn Fn() -> bool) -> Result<(), WriteLoopError> {
         run::run(&self.0, checkpoint, is_stopping)
     }

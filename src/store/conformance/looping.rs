@@ -217,6 +217,28 @@ fn a_database_that_cannot_be_opened_ends_the_run_and_what_waits_keeps_waiting() 
 }
 
 #[test]
+fn a_database_that_went_away_is_opened_again_within_the_run_until_it_is_back() {
+    let script = Script::with(&[Act::Fail]);
+    let (opens, inner) = (Arc::clone(&script.opens), script.clone());
+    let open = move || {
+        // There, gone for three tries, there again.
+        if (1..4).contains(&opens.fetch_add(1, Ordering::SeqCst)) {
+            return Err(OpenError::Database("gone".into()));
+        }
+        let writer: Box<dyn BatchWriter> = Box::new(inner.clone());
+        Ok(writer)
+    };
+    let (handle, writer) =
+        writer(10, std::time::Duration::from_secs(1), Metrics::new().unwrap(), Box::new(open));
+    let answers = Answers::default();
+    send(&handle, &answers).unwrap();
+    let is_back = || script.opens.load(Ordering::SeqCst) > 4;
+    writer.run(&|| {}, &is_back).unwrap();
+    assert_eq!(script.opens.load(Ordering::SeqCst), 5);
+    assert!(matches!(&answers.lock()[..], [Err(WriteError::Unavailable(_))]));
+}
+
+#[test]
 fn a_stopped_writer_refuses_until_it_runs_again() {
     let script = Script::default();
     let (handle, writer) = script.start(10);

@@ -184,7 +184,7 @@ fn what_a_writer_waits_for_others_is_a_setting() {
 fn a_statement_of_a_reader_that_takes_too_long_is_ended_and_its_connection_works_on() {
     let world = Pg::new();
     let timeouts = Timeouts { statement: Duration::from_millis(20), ..Timeouts::default() };
-    let mut conn = PgConn::reader(&Address::new(world.rig.schema.url(), timeouts)).unwrap();
+    let mut conn = PgConn::reader(Address::new(world.rig.schema.url(), timeouts)).unwrap();
     let refused = conn.batch_execute("SELECT pg_sleep(60)").unwrap_err();
     assert_eq!(refused.to_string(), "canceling statement due to statement timeout");
     conn.batch_execute("SELECT 1").unwrap();
@@ -195,7 +195,7 @@ fn a_server_that_takes_connections_and_says_nothing_is_given_up_after_the_time_t
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgresql://hive@{}/hive", listener.local_addr().unwrap());
     let timeouts = Timeouts { connect: Duration::from_millis(100), ..Timeouts::default() };
-    let Err(refused) = PgConn::reader(&Address::new(&url, timeouts)) else { panic!("it is no server") };
+    let Err(refused) = PgConn::reader(Address::new(&url, timeouts)) else { panic!("it is no server") };
     assert!(refused.to_string().contains("does not answer within 100 ms"), "{refused}");
 }
 

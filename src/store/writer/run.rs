@@ -15,6 +15,10 @@ use crate::port::{BatchError, BatchWriter, Committed};
 const BATCH_COMMANDS_MAX: usize = 2_000;
 /// Most bytes of one transaction, so that a few large inputs do not hold up the small commands behind them.
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// How long a database that went away is left alone before it is opened again: at first, and after many tries.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest: so soon after its return a server is used again.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How long a run waits for a command before it looks whether it should stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -41,14 +45,35 @@ pub(super) fn run(
 ) -> Result<(), WriteLoopError> {
     let _turn = shared.turn.lock();
     shared.queue.reopen();
+    let (mut was_open, mut pause) = (false, PAUSE_MIN);
     loop {
-        let mut writer = (shared.open)()?;
+        let mut writer = match (shared.open)() {
+            Ok(writer) => writer,
+            // It was there, and will be again: that a server restarts is no failure of this thread.
+            Err(error) if was_open && !is_stopping() => {
+                tracing::warn!(%error, "the database cannot be opened; it is tried again");
+                wait(pause, checkpoint, is_stopping);
+                pause = (pause * 2).min(PAUSE_MAX);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        (was_open, pause) = (true, PAUSE_MIN);
         let opened = Opened::say(&shared.is_open);
         if serve(shared, writer.as_mut(), checkpoint, is_stopping) == Served::Stopped {
             return Ok(());
         }
         drop(opened);
         tracing::warn!("the writer opens the database anew");
+    }
+}
+
+/// Lets some time pass, but not the end of the run.
+fn wait(time: Duration, checkpoint: &dyn Fn(), is_stopping: &dyn Fn() -> bool) {
+    let began = Instant::now();
+    while began.elapsed() < time && !is_stopping() {
+        checkpoint();
+        std::thread::sleep(PATIENCE.min(time));
     }
 }
 
