@@ -168,7 +168,7 @@ async fn a_hive_with_work_of_every_kind_goes_to_a_server_and_goes_on_there_and_b
     let path = format!("/api/v2/tasks/{}/complete", work.held);
     hive.post(&path, &json!({"attempt": 1, "result": {"late": true}}), 200).await?;
     let (status, once) = keyed(&hive).await?;
-    ensure!(status == 200 && once["id"] == work.tasks[7].as_str(), "{status} {once}");
+    ensure!(status == 201 && once["id"] == work.tasks[7].as_str(), "{status} {once}");
     let second = hive.request(Method::POST, SUBMIT).json(&unique()).send().await?;
     ensure!(second.status() == 409, "{}", second.text().await?);
     let by_key =
