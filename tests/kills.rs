@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use tests::ledger::{Crowd, Remote, Verdict, check, promises, self_test};
+use serde_json::json;
+use tests::ledger::{Crowd, Remote, Verdict, check, promises, report, self_test};
 use tests::{Hive, Options, free_address};
 
 /// A cycle with fewer acknowledged submits proves too little to be counted.
@@ -67,20 +68,8 @@ fn life(cycle: usize) -> Duration {
 }
 
 fn must_hold(outcome: &Outcome) {
-    let Outcome { verdict, ready, replayed } = outcome;
-    let broken: Vec<_> = verdict.breaches.iter().take(20).map(ToString::to_string).collect();
+    let broken: Vec<_> = outcome.verdict.breaches.iter().take(20).map(ToString::to_string).collect();
     assert_eq!(broken, Vec::<String>::new());
-    let at = |share: usize| ready.get(ready.len() * share / 100).or(ready.last());
-    println!(
-        "{} cycles: {} submits ({replayed} answered before), {} completions, {} refusals, {} events; ready again p50 {:?}, p99 {:?}",
-        ready.len(),
-        verdict.accepted,
-        verdict.completed,
-        verdict.refused,
-        verdict.events,
-        at(50),
-        at(99),
-    );
 }
 
 #[tokio::test]
@@ -92,8 +81,14 @@ async fn slow_ten_kills_under_sixty_four_clients_break_no_promise() -> Result<()
 #[tokio::test]
 async fn chaos_two_hundred_kills_under_sixty_four_clients_break_no_promise() -> Result<()> {
     let outcome = killed(200).await?;
+    let at = |share: usize| outcome.ready.get(outcome.ready.len() * share / 100).copied().unwrap_or_default();
+    let (p50, p99) = (at(50), at(99));
+    let figures = json!({
+        "cycles": outcome.ready.len(), "replayed": outcome.replayed,
+        "ready_p50_ms": u64::try_from(p50.as_millis())?, "ready_p99_ms": u64::try_from(p99.as_millis())?,
+    });
+    report("kill -9", &outcome.verdict, figures)?;
     must_hold(&outcome);
-    let p99 = outcome.ready.get(outcome.ready.len() * 99 / 100).copied().unwrap_or_default();
     assert!(p99 < Duration::from_secs(2), "it is ready again within {p99:?}");
     Ok(())
 }

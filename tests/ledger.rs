@@ -17,6 +17,31 @@ pub use check::{Breach, Verdict, check};
 pub use crowd::Crowd;
 pub use remote::Remote;
 
+/// Set to a file, every run whose figures are for people adds a line to it.
+const REPORT: &str = "HIVE_TESTS_REPORT";
+
+/// Adds the figures of a run to the report, if one is wanted.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn report(run: &str, verdict: &Verdict, mut figures: Value) -> Result<()> {
+    let Some(path) = std::env::var_os(REPORT) else { return Ok(()) };
+    figures["run"] = json!(run);
+    figures["database"] = json!(crate::database::kind());
+    let counts = [
+        ("accepted", verdict.accepted),
+        ("completed", verdict.completed),
+        ("refused", verdict.refused),
+        ("events", verdict.events),
+        ("broken", verdict.breaches.len()),
+    ];
+    for (name, count) in counts {
+        figures[name] = json!(count);
+    }
+    let line = format!("{figures}\n");
+    Ok(File::options().create(true).append(true).open(path)?.write_all(line.as_bytes())?)
+}
+
 /// An answer that somebody relies on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Promise {

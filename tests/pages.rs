@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use tests::program;
 
 #[test]
@@ -33,5 +34,54 @@ fn man_prints_the_first_page_and_writes_all_of_them_into_a_folder() -> Result<()
     let nowhere = Command::new(program()).args(["man", "--dir", "/proc/nowhere"]).output()?;
     assert_eq!(nowhere.status.code(), Some(74));
     assert!(String::from_utf8(nowhere.stderr)?.contains("cannot write into /proc/nowhere"));
+    Ok(())
+}
+
+const FIGURES: [&str; 2] = ["<!-- figures: tests/run --chaos --report -->\n", "<!-- end of figures -->"];
+
+/// The table of docs/guarantees.md, from the figures of the last whole run.
+fn table(figures: &Value) -> Result<String> {
+    let mut table = format!(
+        "Run of {}, version {}, {} processors:\n\n| run | database | cycles | submits | answered before | completions | refused | events | ready \
+         again p50, p99 | promises broken |\n|---|---|---|---|---|---|---|---|---|---|\n",
+        figures["date"].as_str().context("a date")?,
+        figures["version"].as_str().context("a version")?,
+        figures["processors"],
+    );
+    for run in figures["runs"].as_array().context("runs")? {
+        let ready = match (run["ready_p50_ms"].as_u64(), run["ready_p99_ms"].as_u64()) {
+            (Some(p50), Some(p99)) => format!("{p50} ms, {p99} ms"),
+            _ => "–".to_owned(),
+        };
+        let text = |member: &str| run[member].as_str().map(str::to_owned).context("a text");
+        table += &format!(
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {ready} | {} |\n",
+            text("run")?,
+            text("database")?,
+            run["cycles"],
+            run["accepted"],
+            run["replayed"],
+            run["completed"],
+            run["refused"],
+            run["events"],
+            run["broken"],
+        );
+    }
+    Ok(table)
+}
+
+#[test]
+fn the_page_about_guarantees_shows_the_figures_of_the_last_whole_run() -> Result<()> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let figures: Value = serde_json::from_str(&std::fs::read_to_string(docs.join("guarantees.json"))?)?;
+    let page = std::fs::read_to_string(docs.join("guarantees.md"))?;
+    let (before, rest) = page.split_once(FIGURES[0]).context("the place of the figures")?;
+    let (_, after) = rest.split_once(FIGURES[1]).context("the end of the figures")?;
+    let written = format!("{before}{}\n{}\n{}{after}", FIGURES[0], table(&figures)?, FIGURES[1]);
+    if std::env::var_os("HIVE_TESTS_UPDATE").is_some() {
+        std::fs::write(docs.join("guarantees.md"), written)?;
+    } else if written != page {
+        bail!("docs/guarantees.md does not show docs/guarantees.json; HIVE_TESTS_UPDATE=1 writes it anew");
+    }
     Ok(())
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
-use tests::ledger::{Crowd, Promise, Remote, check, promises};
+use serde_json::json;
+use tests::ledger::{Crowd, Promise, Remote, Verdict, check, promises, report};
 use tests::{Hive, Options, PATIENCE};
 
 const LEASE_MS: u64 = 1_000;
@@ -48,11 +49,11 @@ async fn working(remote: &Remote) -> Result<u64> {
     remote.get("/api/v2/system").await?["tasks"]["working"].as_u64().context("a count")
 }
 
-async fn holds_all(remote: &Remote, books: &Path) -> Result<()> {
+async fn holds_all(remote: &Remote, books: &Path) -> Result<Verdict> {
     let verdict = check(remote, &promises(books)?).await?;
     let broken: Vec<_> = verdict.breaches.iter().take(20).map(ToString::to_string).collect();
     assert_eq!(broken, Vec::<String>::new());
-    Ok(())
+    Ok(verdict)
 }
 
 #[tokio::test]
@@ -94,11 +95,12 @@ async fn slow_workers_that_stood_still_beyond_their_leases_are_refused_and_nothi
         }
         break;
     }
-    holds_all(&remote, books.path()).await
+    holds_all(&remote, books.path()).await?;
+    Ok(())
 }
 
 /// A hive under load stands still for so long, three times.
-async fn hive_stood_still(pause: Duration) -> Result<()> {
+async fn hive_stood_still(pause: Duration) -> Result<(Verdict, u64)> {
     let hive = Hive::start_with(Options::default().set("HIVE__LEASE__TTL_MS", LEASE_MS)).await?;
     let remote = Remote::new(&hive.url, &hive.token)?;
     let books = tempfile::tempdir()?;
@@ -115,19 +117,23 @@ async fn hive_stood_still(pause: Duration) -> Result<()> {
         tokio::time::sleep(pause).await;
         hive.signal(Signal::CONT)?;
     }
+    let replayed = crowd.counts.replayed.load(Ordering::Relaxed);
     crowd.end(&remote).await?;
-    holds_all(&remote, books.path()).await
+    Ok((holds_all(&remote, books.path()).await?, replayed))
 }
 
 #[tokio::test]
 async fn slow_a_hive_that_stood_still_beyond_all_leases_goes_on_and_breaks_no_promise() -> Result<()> {
-    hive_stood_still(Duration::from_secs(2)).await
+    hive_stood_still(Duration::from_secs(2)).await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn chaos_a_hive_that_stood_still_for_up_to_forty_seconds_breaks_no_promise() -> Result<()> {
     for seconds in [5, 15, 40] {
-        hive_stood_still(Duration::from_secs(seconds)).await?;
+        let (verdict, replayed) = hive_stood_still(Duration::from_secs(seconds)).await?;
+        let figures = json!({"cycles": 3, "replayed": replayed});
+        report(&format!("SIGSTOP of {seconds} s"), &verdict, figures)?;
     }
     Ok(())
 }
