@@ -255,8 +255,9 @@ async fn a_slot_whose_claim_waits_for_the_disk_is_not_given_away_again_by_a_coor
     // The first task of its sort waits for a plan; from then on a free slot has the next one at its submit.
     submit().await??;
     rig.completed(&lease().await??.1).await?;
-    let leased = lease();
-    // Long enough for the call to be known as waiting; without it the drill would show nothing.
+    // Two calls, so that a second claim would find somebody who takes it.
+    let waiting = [lease(), lease()];
+    // Long enough for them to be known; without it the drill would show nothing.
     tokio::time::sleep(Duration::from_millis(200)).await;
 
     let alone = Alone::take(&rig)?;
@@ -282,22 +283,12 @@ async fn a_slot_whose_claim_waits_for_the_disk_is_not_given_away_again_by_a_coor
         ensure!([StatusCode::CREATED, StatusCode::SERVICE_UNAVAILABLE].contains(&status), "{answer}");
         count += 1;
     }
-    let mut leased = leased.await??.1;
-    for turn in 1..=count {
-        let is_one_at_work = |system: &Value| {
-            let tasks = &system["tasks"];
-            (&tasks["total"], &tasks["working"]) == (&json!(count + 1), &json!(1))
-        };
-        rig.until("/api/v2/system", is_one_at_work).await.with_context(|| format!("at turn {turn}"))?;
-        let next = lease();
-        rig.completed(&leased).await?;
-        if turn < count {
-            leased = next.await??.1;
-        }
-    }
-    let rig = Rc::into_inner(rig);
-    if let Some(rig) = rig {
-        rig.running.shutdown().await;
-    }
+    let are_stored = |system: &Value| {
+        let tasks = &system["tasks"];
+        tasks["total"] == count + 1 && tasks["working"] != 0
+    };
+    let system = rig.until("/api/v2/system", are_stored).await?;
+    assert_eq!(system["tasks"]["working"], 1, "{system}");
+    waiting.iter().for_each(actix_rt::task::JoinHandle::abort);
     Ok(())
 }

@@ -50,7 +50,7 @@ impl Coordinator {
         let read = async move {
             // Claims that are in the writer's queue have come to their end before the leases are read: the books begin
             // without anything under way, so whatever is held must be among them.
-            //PLANT
+            shared.writer.passed().await;
             // The answer to a removal may have been lost with the writer's thread.
             let held = shared.key_ring.held();
             shared.key_ring.forget_missing(&held, &shared.readers.all_api_keys().await?);
