@@ -5,7 +5,7 @@ use futures_util::stream;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Body, Method, RequestBuilder};
 use serde_json::{Value, json};
-use tests::{Hive, Options};
+use tests::Hive;
 
 use crate::api_tasks::{claim, each};
 
@@ -31,9 +31,9 @@ const CODES: [&str; 17] = [
 ];
 
 /// A refusal: what came in the head and what in the body.
-struct Refusal {
-    headers: HeaderMap,
-    problem: Value,
+pub(crate) struct Refusal {
+    pub(crate) headers: HeaderMap,
+    pub(crate) problem: Value,
 }
 
 impl Refusal {
@@ -44,7 +44,11 @@ impl Refusal {
 }
 
 /// Sends a request that must be refused with `status` and `code`, and checks all that every refusal has.
-async fn refused(request: RequestBuilder, (status, code): (u16, &str), what: &str) -> Result<Refusal> {
+pub(crate) async fn refused(
+    request: RequestBuilder,
+    (status, code): (u16, &str),
+    what: &str,
+) -> Result<Refusal> {
     let correlation_id = format!("check:{code}.1");
     let answer = request.header("X-Correlation-Id", &correlation_id).send().await.context(what.to_owned())?;
     let (there, headers, path) =
@@ -78,16 +82,8 @@ async fn refused(request: RequestBuilder, (status, code): (u16, &str), what: &st
     Ok(Refusal { headers, problem })
 }
 
-fn send(hive: &Hive, method: Method, path: &str, body: impl Into<Body>) -> RequestBuilder {
+pub(crate) fn send(hive: &Hive, method: Method, path: &str, body: impl Into<Body>) -> RequestBuilder {
     hive.request(method, path).header("content-type", "application/json").body(body)
-}
-
-/// The body of an answer with this status.
-async fn answered(request: RequestBuilder, status: u16) -> Result<Value> {
-    let answer = request.send().await?;
-    let (there, text) = (answer.status().as_u16(), answer.text().await?);
-    ensure!(there == status, "{there} instead of {status}: {text}");
-    Ok(serde_json::from_str(&text)?)
 }
 
 /// Nothing was stored, whatever was asked.
@@ -417,56 +413,6 @@ async fn a_report_against_the_rules_is_refused_and_changes_nothing() -> Result<(
         (&json!("working"), &json!(1), &Value::Null)
     );
     assert_eq!(hive.get(&format!("/api/v2/tasks/{id}/output")).await?["items"], json!([]));
-    Ok(())
-}
-
-/// Submits to a queue until an answer has `status`; answers how many were accepted on the way.
-async fn submit_until(hive: &Hive, queue: &str, status: u16) -> Result<usize> {
-    let body = json!({"title": "more", "queue": queue}).to_string();
-    let began = std::time::Instant::now();
-    for accepted in 0.. {
-        let answer = send(hive, Method::POST, "/api/v2/tasks", body.clone()).send().await?.status().as_u16();
-        if answer == status {
-            return Ok(accepted);
-        }
-        ensure!(answer == 201 || answer == 429, "a submit was answered {answer}");
-        ensure!(began.elapsed() < tests::PATIENCE, "no submit was answered {status}");
-    }
-    Ok(0)
-}
-
-#[tokio::test]
-async fn a_full_queue_refuses_what_comes_and_takes_more_after_a_claim() -> Result<()> {
-    let hive = Hive::start_with(Options::default().set("HIVE__LIMITS__QUEUE_TASKS", 20)).await?;
-    let submit = |key: &str, path: &str, body: Value| {
-        send(&hive, Method::POST, path, body.to_string()).header("idempotency-key", key)
-    };
-    let delayed = json!({"title": "delayed ones count as well", "delay_ms": 3_600_000});
-    let one = || submit("one", "/api/v2/tasks", delayed.clone());
-    let many = || submit("many", "/api/v2/tasks/bulk", json!({"tasks": [&delayed]}));
-    let before = (answered(one(), 201).await?, answered(many(), 200).await?);
-    let accepted = submit_until(&hive, "default", 429).await?;
-    // What was accepted is counted soon after its answer, not with it.
-    ensure!((18..40).contains(&accepted), "{accepted} of 18 were accepted, one after the other");
-    for what in ["the next one", "and the one after it"] {
-        let body = json!({"title": "t"}).to_string();
-        let full =
-            refused(send(&hive, Method::POST, "/api/v2/tasks", body), (429, "queue_full"), what).await?;
-        assert!(full.headers.contains_key("retry-after"));
-        assert!(
-            full.problem["detail"].as_str().is_some_and(|text| text.contains("default")),
-            "{}",
-            full.problem
-        );
-    }
-    let after = (answered(one(), 201).await?, answered(many(), 200).await?);
-    assert_eq!(before, after, "what came before is answered");
-    let new = submit("new", "/api/v2/tasks", delayed.clone());
-    refused(new, (429, "queue_full"), "what has a key of its own").await?;
-    assert_eq!(submit_until(&hive, "other", 201).await?, 0, "another queue has room");
-    let agent = hive.agent("relief", &[], 100).await?;
-    hive.lease(&agent, 100, 30_000).await?;
-    submit_until(&hive, "default", 201).await?;
     Ok(())
 }
 

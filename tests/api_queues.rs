@@ -1,13 +1,14 @@
-//! Queues with a limit: never more at a time than it says, whatever is asked of the hive meanwhile.
+//! Queues with a limit: never more at a time than it says, whatever is asked of the hive meanwhile. And full ones.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{Hive, Options, expect};
 
+use crate::api_errors::{refused, send};
 use crate::api_tasks::{act, each};
 
 const QUEUE: &str = "/api/v2/queues/narrow";
@@ -212,5 +213,61 @@ async fn a_dead_letter_that_cannot_be_put_back_does_not_hold_the_others_up() -> 
     assert_eq!(each(&answer, "status"), [200, 409]);
     assert_eq!(answer["items"][1]["problem"]["code"], "unique_conflict");
     assert_eq!(answer["next_cursor"], Value::Null, "who follows the cursor comes to an end");
+    Ok(())
+}
+
+/// Submits to a queue until an answer has `status`; answers how many were accepted on the way.
+async fn submit_until(hive: &Hive, queue: &str, status: u16) -> Result<usize> {
+    let body = json!({"title": "more", "queue": queue}).to_string();
+    let began = std::time::Instant::now();
+    for accepted in 0.. {
+        let answer = send(hive, Method::POST, "/api/v2/tasks", body.clone()).send().await?.status().as_u16();
+        if answer == status {
+            return Ok(accepted);
+        }
+        ensure!(answer == 201 || answer == 429, "a submit was answered {answer}");
+        ensure!(began.elapsed() < tests::PATIENCE, "no submit was answered {status}");
+    }
+    Ok(0)
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_what_comes_and_takes_more_after_a_claim() -> Result<()> {
+    let hive = Hive::start_with(Options::default().set("HIVE__LIMITS__QUEUE_TASKS", 20)).await?;
+    let submit = |key: &str, path: &str, body: Value| {
+        send(&hive, Method::POST, path, body.to_string()).header("idempotency-key", key)
+    };
+    let delayed = json!({"title": "delayed ones count as well", "delay_ms": 3_600_000});
+    let one = || submit("one", "/api/v2/tasks", delayed.clone());
+    let many = || submit("many", "/api/v2/tasks/bulk", json!({"tasks": [&delayed]}));
+    let before = (
+        expect(one().send().await?, StatusCode::CREATED).await?,
+        expect(many().send().await?, StatusCode::OK).await?,
+    );
+    let accepted = submit_until(&hive, "default", 429).await?;
+    // What was accepted is counted soon after its answer, not with it.
+    ensure!((18..40).contains(&accepted), "{accepted} of 18 were accepted, one after the other");
+    for what in ["the next one", "and the one after it"] {
+        let body = json!({"title": "t"}).to_string();
+        let full =
+            refused(send(&hive, Method::POST, "/api/v2/tasks", body), (429, "queue_full"), what).await?;
+        assert!(full.headers.contains_key("retry-after"));
+        assert!(
+            full.problem["detail"].as_str().is_some_and(|text| text.contains("default")),
+            "{}",
+            full.problem
+        );
+    }
+    let after = (
+        expect(one().send().await?, StatusCode::CREATED).await?,
+        expect(many().send().await?, StatusCode::OK).await?,
+    );
+    assert_eq!(before, after, "what came before is answered");
+    let new = submit("new", "/api/v2/tasks", delayed.clone());
+    refused(new, (429, "queue_full"), "what has a key of its own").await?;
+    assert_eq!(submit_until(&hive, "other", 201).await?, 0, "another queue has room");
+    let agent = hive.agent("relief", &[], 100).await?;
+    hive.lease(&agent, 100, 30_000).await?;
+    submit_until(&hive, "default", 201).await?;
     Ok(())
 }

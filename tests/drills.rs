@@ -236,6 +236,7 @@ impl Drop for Alone {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test waits for each of them itself")]
 #[actix_rt::test]
 async fn a_slot_whose_claim_waits_for_the_disk_is_not_given_away_again_by_a_coordinator_that_panicked()
 -> Result<()> {

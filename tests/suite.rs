@@ -7,6 +7,7 @@ mod api_explain;
 mod api_output;
 mod api_process_agents;
 mod api_queues;
+mod api_reports;
 mod api_system;
 mod api_tasks;
 mod api_workspaces;

@@ -1,5 +1,7 @@
 //! `GET /monitoring/performance`: what the hive did over a range of time.
 
+use std::time::Duration;
+
 use protocol::{PerformanceFigures, PerformanceQuery, PerformanceView, SpreadView};
 use runtime::{Figures, Quantiles};
 
@@ -25,8 +27,8 @@ pub(crate) async fn show_performance(hive: Hive, _: Allowed<ReadHive>, given: Gi
 
 fn shown(figures: &Figures) -> PerformanceFigures {
     let counts = figures.counts;
-    #[allow(clippy::cast_precision_loss, reason = "a mean of counts below 2^52")]
-    let per_second = |count: u64| rounded(count as f64 * 1_000.0 / figures.length_ms as f64);
+    let seconds = Duration::from_millis(figures.length_ms).as_secs_f64();
+    let per_second = |count: u64| rounded(f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds);
     PerformanceFigures {
         at: figures.at,
         requests: counts.requests,
@@ -45,8 +47,9 @@ fn shown(figures: &Figures) -> PerformanceFigures {
 }
 
 fn spread(quantiles: Quantiles) -> SpreadView {
-    #[allow(clippy::cast_precision_loss, reason = "at most 40 days in microseconds, far below 2^52")]
-    let ms = |micros: Option<u64>| micros.map(|micros| micros as f64 / 1_000.0);
+    let ms = |micros: Option<u64>| {
+        micros.map(|micros| rounded(Duration::from_micros(micros).as_secs_f64() * 1_000.0))
+    };
     SpreadView {
         count: quantiles.count,
         p50: ms(quantiles.p50_us),

@@ -1,3 +1,5 @@
+//! Minutes, hours and what becomes of them.
+
 use super::*;
 
 const NODE: u16 = 3;

@@ -3,11 +3,13 @@
 //! Invariant: every command is a compare-and-set. When its guard fails, that is an outcome, not an error; applying
 //! it again after an unknown fate does no harm.
 
+mod upkeep;
+
 use std::sync::Arc;
 
 use domain::{
-    AcceptedTask, Agent, AgentId, AgentPatch, ApiKey, ApiKeyId, EventKind, Health, Labels, LaneId, Link,
-    Name, NewAgent, Report, TaskId, TenantId, Timestamp, WorkspaceReport,
+    AcceptedTask, Agent, AgentId, AgentPatch, ApiKey, ApiKeyId, Health, Labels, LaneId, Link, Name, NewAgent,
+    Report, TaskId, TenantId, Timestamp, WorkspaceReport,
 };
 
 use crate::outcome::{
@@ -15,6 +17,7 @@ use crate::outcome::{
     QueueChanged, Redriven, Registered, Renewed, Submitted, Swept,
 };
 use crate::record::PerformanceRecord;
+pub use upkeep::{RecordSystemEvent, SaveCheckpoint, SavePerformance};
 
 /// Everything the writer can do.
 #[derive(Debug, Clone)]
@@ -471,33 +474,6 @@ pub enum Chore {
 pub struct GraceLeases {
     /// How long from the commit, in milliseconds.
     pub ttl_ms: u64,
-}
-
-/// Writes an event that is about the hive itself.
-#[derive(Debug, Clone)]
-pub struct RecordSystemEvent {
-    /// What happened.
-    pub kind: EventKind,
-    /// More, as a JSON object of at most 512 bytes.
-    pub data: Arc<str>,
-}
-
-/// Stores the projection as it stood at `seq`, in place of the one before.
-#[derive(Debug, Clone)]
-pub struct SaveCheckpoint {
-    /// The last event that is folded into it.
-    pub seq: i64,
-    /// The projection, as the feed serializes it.
-    pub projection: Arc<[u8]>,
-}
-
-/// Stores what a node did, each row in place of the one with its key.
-#[derive(Debug, Clone)]
-pub struct SavePerformance {
-    /// The rows.
-    pub rows: Vec<PerformanceRecord>,
-    /// For a span in seconds: its rows from before this moment are removed.
-    pub forget: Vec<(u32, Timestamp)>,
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub struct SystemPerformance {
 fn range(text: &str) -> Result<u32, String> {
     let span: Span = text.parse().map_err(|error| format!("{error}"))?;
     let seconds = u32::try_from(span.ms / 1_000).unwrap_or(u32::MAX);
-    let is_whole = span.ms % 60_000 == 0;
+    let is_whole = span.ms.is_multiple_of(60_000);
     let is_within = (protocol::RANGE_MIN_S..=protocol::RANGE_MAX_S).contains(&seconds);
     (is_whole && is_within)
         .then_some(seconds)

@@ -49,7 +49,7 @@ pub(super) fn a_row_is_read_as_it_was_stored_and_replaced_by_one_with_its_key<R:
     assert_eq!(there(&world, 60, 61), [late]);
     assert_eq!(there(&world, 3_600, 0), [hour]);
     let replaced = PerformanceRecord { run_us: vec![1].into(), ..row(60, 60, 0, 99) };
-    save(&mut world, &[replaced.clone()], &[]);
+    save(&mut world, std::slice::from_ref(&replaced), &[]);
     world.rig.reopen();
     assert_eq!(there(&world, 60, 0).first(), Some(&replaced));
     assert_eq!(there(&world, 60, 0).len(), 3);
