@@ -40,7 +40,7 @@
 //!
 //! In reading order: what authors write ([`Behaviour`], [`Handle`], [`Reply`], [`Context`]: `behaviour`, `context`), how
 //! callers reach it (`actor_ref`, `error`, `slot`), the inside of an actor (`cell`, `work`, `mailbox`, `gate`, `guard`),
-//! how children are described (`child_spec`, `supervisor_spec`, `thread`), what parent and child tell each other
+//! how children are described (`child_spec`, `supervisor_spec`, `thread`, `guest`), what parent and child tell each other
 //! (`node`), the supervisor (`supervisor`, `supervisor_actor`, `turn`, `ending`, over `table`, `agenda`, `verdict` and
 //! `intensity`), and what shows it all (`entry`, `registry`, `fault`, `home`, `watchdog`).
 //!
@@ -60,6 +60,7 @@ mod error;
 mod fault;
 mod gate;
 mod guard;
+mod guest;
 mod home;
 mod intensity;
 mod mailbox;
@@ -86,6 +87,7 @@ pub use context::{CancelHandle, Context};
 pub use entry::{ActorState, LastError};
 pub use error::{CallError, StartError};
 pub use fault::{Fault, UnknownActor};
+pub use guest::{Guest, GuestSpec};
 pub use home::Home;
 pub use intensity::{Backoff, Intensity, OnExhausted};
 pub use registry::{ActorSnapshot, ArbiterSnapshot, Consequence, Failure, Registry, SnapshotFilter};

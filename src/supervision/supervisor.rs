@@ -211,6 +211,10 @@ impl SupervisorRef {
         Ok(child.actor_ref())
     }
 
+    pub(crate) fn start_startable(&self, spec: &dyn Startable) -> Result<(), StartError> {
+        self.node()?.start_dynamic(spec)
+    }
+
     /// Starts a supervisor below this one.
     ///
     /// # Errors

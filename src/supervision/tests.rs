@@ -3,6 +3,7 @@
 mod dynamic;
 mod escalation;
 mod faults;
+mod guests;
 mod isolation;
 mod mailboxes;
 mod restarting;
