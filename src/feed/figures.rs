@@ -149,6 +149,15 @@ pub struct Rates {
     pub failed_per_second: f64,
 }
 
+/// How attempts ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ends {
+    /// Completed.
+    pub well: u64,
+    /// Failed, and dead letters.
+    pub badly: u64,
+}
+
 /// Counts of one second.
 #[derive(Debug, Clone, Copy, Default)]
 struct Second {
@@ -157,6 +166,7 @@ struct Second {
     started: u32,
     completed: u32,
     failed: u32,
+    dead: u32,
 }
 
 /// A ring of the last [`RATE_SECONDS`] seconds; not stored, since it is about now.
@@ -181,9 +191,37 @@ impl RateRing {
             EventKind::TaskSubmitted => slot.submitted += 1,
             EventKind::TaskStarted => slot.started += 1,
             EventKind::TaskCompleted => slot.completed += 1,
-            EventKind::TaskFailed | EventKind::TaskRetrying => slot.failed += 1,
+            EventKind::TaskFailed => {
+                slot.failed += 1;
+                slot.dead += 1;
+            }
+            EventKind::TaskRetrying => slot.failed += 1,
             _ => {}
         }
+    }
+
+    /// Dead letters of the last full minute before `now`.
+    pub(crate) fn dead(&self, now: Timestamp) -> u64 {
+        let this_second = now.as_micros() / 1_000_000;
+        let span = i64::try_from(RATE_SECONDS).unwrap_or(0);
+        // The present second counts, too: a burst is told of at once.
+        let recent = self.0.iter().filter(|slot| (0..=span).contains(&(this_second - slot.second)));
+        recent.map(|slot| u64::from(slot.dead)).sum()
+    }
+
+    /// The ends of the last 30 full seconds before `now`, and of the 30 before those.
+    pub(crate) fn halves(&self, now: Timestamp) -> [Ends; 2] {
+        let this_second = now.as_micros() / 1_000_000;
+        let half = i64::try_from(RATE_SECONDS / 2).unwrap_or(0);
+        let within = |from: i64| {
+            let recent =
+                self.0.iter().filter(move |slot| (from..from + half).contains(&(this_second - slot.second)));
+            recent.fold(Ends::default(), |ends, slot| Ends {
+                well: ends.well + u64::from(slot.completed),
+                badly: ends.badly + u64::from(slot.failed),
+            })
+        };
+        [within(1), within(1 + half)]
     }
 
     /// Mean per second over the last full minute before `now`.

@@ -3,26 +3,54 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Event, LaneId, LaneSpec};
+use domain::{Event, LaneId, LaneSpec, Name};
 use parking_lot::RwLock;
 use store::command::SaveCheckpoint;
 use store::error::ReadError;
 use tokio::sync::Notify;
 
+use crate::log::{Cursor, Encode, Entry, HistoryError, Log, RING_EVENTS};
 use crate::projection::{Gap, Projection, Stored};
 
 /// Events that are read at a time while the projection is rebuilt.
 const REBUILD_EVENTS: u32 = 5_000;
 
 /// The one projection of this process. Cheap to clone; reading takes a short lock.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct FeedHandle {
     projection: Arc<RwLock<Projection>>,
     /// Told after each fold.
     folded: Arc<Notify>,
+    log: Log,
 }
 
 impl FeedHandle {
+    /// An empty one; `encode` makes the wire form of events for those who follow the log.
+    #[must_use]
+    pub fn new(encode: Encode) -> Self {
+        Self { projection: Arc::default(), folded: Arc::default(), log: Log::new(encode, RING_EVENTS) }
+    }
+
+    /// The end of the log.
+    #[must_use]
+    pub const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The next events behind a cursor that the ring does not have, see [`crate::log::History::read`].
+    pub fn history(
+        &self,
+        cursor: &Cursor,
+        readers: &store::Readers,
+    ) -> impl Future<Output = Result<Vec<Entry>, HistoryError>> + 'static {
+        let (history, feed, readers) = (cursor.history(), self.clone(), readers.clone());
+        async move { history.read(&readers, |event| feed.queue_of(event)).await }
+    }
+
+    fn queue_of(&self, event: &Event) -> Option<Name> {
+        self.projection.read().queue_of(event)
+    }
+
     /// Looks at the projection; do little, the fold waits meanwhile.
     pub fn read<R>(&self, look: impl FnOnce(&Projection) -> R) -> R {
         look(&self.projection.read())
@@ -44,7 +72,16 @@ impl FeedHandle {
             projection.learn_lane(*id, Arc::clone(spec));
         }
         let folded = events.iter().try_for_each(|event| projection.fold(event));
+        let queues: Vec<Option<Name>> = if self.log.is_followed() {
+            events.iter().map(|event| projection.queue_of(event)).collect()
+        } else {
+            Vec::new()
+        };
         drop(projection);
+        if folded.is_ok() {
+            // Encoding takes its time, and readers of the projection need not wait for it.
+            self.log.append(events, queues);
+        }
         self.folded.notify_waiters();
         folded
     }
@@ -72,6 +109,10 @@ impl FeedHandle {
     /// When the store cannot be read, or the log has a hole.
     pub async fn rebuild(&self, readers: &store::Readers) -> Result<u64, RebuildError> {
         let mut fresh = begin(readers).await?;
+        // Of a moment at or after the checkpoint's; the events since say the same again, in order.
+        for agent in readers.all_agents().await? {
+            fresh.learn_agent(&agent);
+        }
         for (id, spec) in readers.lanes().await? {
             fresh.learn_lane(id, Arc::new(spec));
         }
@@ -86,7 +127,10 @@ impl FeedHandle {
                 break;
             }
         }
-        *self.projection.write() = fresh;
+        let mut projection = self.projection.write();
+        self.log.restart_after(fresh.seq());
+        *projection = fresh;
+        drop(projection);
         self.folded.notify_waiters();
         Ok(folded)
     }

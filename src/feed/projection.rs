@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use domain::{
-    AgentId, Event, EventKind, LaneId, LaneSpec, Move, Name, Outcome, TaskState, TenantId, Timestamp,
+    Agent, AgentId, AgentState, Event, EventKind, Health, LaneId, LaneSpec, Move, Name, Outcome, TaskState,
+    TenantId, Timestamp,
 };
 
 use store::readers::Census;
 
-use crate::figures::{AgentFigures, QueueFigures, RateRing, Rates, StateCounts};
+use crate::figures::{AgentFigures, Ends, QueueFigures, RateRing, Rates, StateCounts};
 
 /// The next event is missing; the log must be read from the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,8 @@ pub struct Projection {
     totals: StateCounts,
     lanes: HashMap<LaneId, Lane>,
     agents: HashMap<AgentId, AgentFigures>,
+    /// Agents that are registered; of no checkpoint, since the store lists them at every start.
+    roster: HashMap<AgentId, Standing>,
     rates: RateRing,
     /// The last event that made a task `scheduled`, that started one, and that made one wait.
     marks: Marks,
@@ -46,6 +49,13 @@ pub struct Marks {
     pub leased: i64,
     /// `seq` of the last event that made a task wait.
     pub waiting: i64,
+}
+
+/// How a registered agent stands, beside what it works on.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    health: Health,
+    is_draining: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -91,6 +101,25 @@ impl Projection {
         sum
     }
 
+    /// The queue of an event, where it has one.
+    #[must_use]
+    pub fn queue_of(&self, event: &Event) -> Option<Name> {
+        let spec = self.lanes.get(&event.lane?)?.spec.as_ref()?;
+        Some(spec.queue.clone())
+    }
+
+    /// The states of all registered agents.
+    pub fn agent_states(&self) -> impl Iterator<Item = AgentState> {
+        self.roster.iter().map(|(id, standing)| {
+            AgentState::of(standing.is_draining, standing.health, self.agent(*id).working)
+        })
+    }
+
+    /// Learns of an agent that is registered.
+    pub(crate) fn learn_agent(&mut self, agent: &Agent) {
+        self.roster.insert(agent.id, Standing { health: agent.health, is_draining: agent.is_draining });
+    }
+
     /// What is known of an agent; zeros where nothing is.
     #[must_use]
     pub fn agent(&self, id: AgentId) -> AgentFigures {
@@ -100,6 +129,24 @@ impl Projection {
     /// Every lane with its meaning and its figures.
     pub fn lanes(&self) -> impl Iterator<Item = (LaneId, &Arc<LaneSpec>, &QueueFigures)> {
         self.lanes.iter().filter_map(|(id, lane)| lane.spec.as_ref().map(|spec| (*id, spec, &lane.figures)))
+    }
+
+    /// Attempts that ended well and badly in the half minute before `now`, and in the one before that.
+    #[must_use]
+    pub fn halves(&self, now: Timestamp) -> [Ends; 2] {
+        self.rates.halves(now)
+    }
+
+    /// Attempts that ended badly, and dead letters, over the last full minute before `now`.
+    #[must_use]
+    pub fn failed_recent(&self, now: Timestamp) -> u64 {
+        self.rates.halves(now).iter().map(|ends| ends.badly).sum()
+    }
+
+    /// Tasks that became dead letters over the last full minute before `now`.
+    #[must_use]
+    pub fn dead_letters_recent(&self, now: Timestamp) -> u64 {
+        self.rates.dead(now)
     }
 
     /// What happened per second over the minute before `now`.
@@ -137,6 +184,7 @@ impl Projection {
         }
         match event.kind {
             EventKind::SystemTasksRetired => self.fold_retired(&event.data),
+            EventKind::AgentRegistered | EventKind::AgentStateChanged => self.fold_standing(event),
             EventKind::AgentRemoved => self.forget_agent(event.agent),
             EventKind::TaskCancelRequested => self.marks.leased = event.seq,
             _ => {}
@@ -188,6 +236,17 @@ impl Projection {
         }
     }
 
+    fn fold_standing(&mut self, event: &Event) {
+        let (Some(agent), Ok(told)) = (event.agent, serde_json::from_str::<Told>(&event.data)) else {
+            return;
+        };
+        // Nobody has seen an agent that was only registered.
+        let fresh = Standing { health: Health::Offline, is_draining: false };
+        let standing = self.roster.entry(agent).or_insert(fresh);
+        standing.health = told.health.unwrap_or(standing.health);
+        standing.is_draining = told.is_draining.unwrap_or(standing.is_draining);
+    }
+
     fn mark(&mut self, seq: i64, to: TaskState) {
         match to {
             TaskState::Scheduled => {
@@ -210,6 +269,7 @@ impl Projection {
     /// The figures of an agent that is gone stay while attempts of it still run.
     fn forget_agent(&mut self, agent: Option<AgentId>) {
         let Some(agent) = agent else { return };
+        self.roster.remove(&agent);
         match self.agents.get_mut(&agent) {
             Some(figures) if figures.working > 0 => figures.is_removed = true,
             Some(_) => drop(self.agents.remove(&agent)),
@@ -254,6 +314,7 @@ impl Projection {
             totals: stored.totals,
             lanes: stored.lanes.into_iter().map(lane).collect(),
             agents: stored.agents.into_iter().map(|(id, figures)| (AgentId::from_raw(id), figures)).collect(),
+            roster: HashMap::new(),
             rates: RateRing::default(),
             marks: Marks { scheduled: stored.seq, leased: stored.seq, waiting: stored.seq },
         }
@@ -267,6 +328,13 @@ pub(crate) struct Stored {
     totals: StateCounts,
     lanes: Vec<(i64, QueueFigures)>,
     agents: Vec<(i64, AgentFigures)>,
+}
+
+/// The part of an event about an agent that the fold needs.
+#[derive(serde::Deserialize)]
+struct Told {
+    health: Option<Health>,
+    is_draining: Option<bool>,
 }
 
 /// The part of a retention event that the fold needs.

@@ -340,6 +340,12 @@ impl RuntimeHandle {
         }
     }
 
+    /// The last event that is committed, and how many commands wait for the writer.
+    #[must_use]
+    pub fn writer_pulse(&self) -> (i64, usize) {
+        (self.shared.writer.committed_seq(), self.shared.writer.depth())
+    }
+
     /// What the present attempt of a task last said of its progress.
     #[must_use]
     pub fn progress(&self, task: TaskId) -> Option<Progress> {

@@ -5,7 +5,8 @@
 //!        ├─ agents (supervisor, one actor an agent)
 //!        ├─ tasks (supervisor, one actor an attempt)
 //!        ├─ coordinator ── feed
-//!        └─ janitors (supervisor): stager, reaper, expirer, retention, agent sweeper, …
+//!        ├─ janitors (supervisor): stager, reaper, expirer, retention, agent sweeper, …
+//!        └─ sessions (supervisor): what the layer above runs for its clients
 //! ```
 
 use std::sync::Arc;
@@ -19,8 +20,8 @@ use parking_lot::Mutex;
 use store::Store;
 use store::command::{Chore, GraceLeases, RecordSystemEvent, Sweep};
 use supervision::{
-    ActorRef, ChildSpec, Home, Intensity, OnExhausted, Registry, Root, ShutdownReport, SupervisorSpec,
-    ThreadSpec, Watchdog,
+    ActorRef, ChildSpec, Home, Intensity, OnExhausted, Registry, Root, ShutdownReport, SupervisorRef,
+    SupervisorSpec, ThreadSpec, Watchdog,
 };
 
 use crate::board::Board;
@@ -70,6 +71,8 @@ pub struct Parts<'a> {
     pub links: Links,
     /// The arbiter that all actors live on.
     pub home: &'a Home,
+    /// Makes the wire form of events for those who follow the log.
+    pub encode: feed::Encode,
 }
 
 /// A running core.
@@ -78,6 +81,8 @@ pub struct Runtime {
     pub handle: RuntimeHandle,
     /// The projection.
     pub feed: FeedHandle,
+    /// Over what the layers above run for their clients.
+    pub sessions: SupervisorRef,
     root: Root,
     store: store::writer::WriterHandle,
 }
@@ -88,12 +93,14 @@ impl Runtime {
     /// # Errors
     /// When the store cannot be read or written, or the tree cannot be started.
     pub async fn start(parts: Parts<'_>) -> Result<Self, StartError> {
-        let feed = FeedHandle::default();
+        let feed = FeedHandle::new(parts.encode);
         feed.rebuild(&parts.store.readers).await?;
         let key_ring = KeyRing::default();
         parts.store.readers.all_api_keys().await?.iter().for_each(|key| key_ring.put(key));
         let agents = dynamic("agents");
         let tasks = dynamic("tasks");
+        let sessions = dynamic("sessions");
+        let sessions_ref = sessions.supervisor_ref();
         let shared = Arc::new(Shared {
             writer: parts.store.writer.clone(),
             readers: parts.store.readers.clone(),
@@ -138,7 +145,8 @@ impl Runtime {
             .supervisor(tasks)
             .child(coordinator)
             .child(feeder)
-            .supervisor(janitors(&shared, &coordinator_ref, parts.registry));
+            .supervisor(janitors(&shared, &coordinator_ref, parts.registry))
+            .supervisor(sessions);
         let live = LiveCollector::new(feed.clone(), parts.store.writer.clone(), parts.registry.clone())?;
         parts.metrics.register(Box::new(live))?;
         let root = Root::start(spec, parts.registry, parts.home)?;
@@ -148,7 +156,7 @@ impl Runtime {
             failure = root.failed() => return Err(failure.into()),
             () = tokio::time::sleep(BEGIN_WITHIN) => return Err(StartError::Store(Error::Late)),
         }
-        Ok(Self { handle, feed, root, store: parts.store.writer.clone() })
+        Ok(Self { handle, feed, sessions: sessions_ref, root, store: parts.store.writer.clone() })
     }
 
     /// Resolves when the root supervisor has given up: the process must end.

@@ -38,7 +38,8 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &RegisterAgent) -> Result<Re
     if let Some(key) = &command.key {
         keys::store(batch, agent.tenant, Guarded::Register, key, agent.id.raw())?;
     }
-    let data = Data::new().word("name", &agent.asked.name).finish(None);
+    let health = serde_json::to_string(&agent.health).map_err(|error| Failure::Unfit(error.to_string()))?;
+    let data = Data::new().word("name", &agent.asked.name).value("health", health).finish(None);
     batch.tell(Fact {
         kind: EventKind::AgentRegistered,
         tenant: agent.tenant,
