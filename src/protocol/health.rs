@@ -25,6 +25,8 @@ pub struct HealthView {
     pub status: HealthStatus,
     /// The program's version.
     pub version: String,
+    /// The version of the WebSocket's contract.
+    pub ws_contract_version: String,
     /// When it was looked at.
     #[serde(with = "crate::time")]
     #[schema(value_type = String, format = DateTime)]
@@ -67,6 +69,7 @@ impl HealthView {
         Self {
             status: worst.unwrap_or(HealthStatus::Healthy),
             version: version.to_owned(),
+            ws_contract_version: crate::live::CONTRACT_VERSION.to_owned(),
             timestamp,
             summary: HealthSummary { healthy, unhealthy: total - healthy, total },
             components,

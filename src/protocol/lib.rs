@@ -1,4 +1,4 @@
-//! What travels over HTTP, `/api/v2`: requests, views and problems, with the conversions to and from the domain.
+//! What travels over HTTP, `/api/v2`, and over the dashboard's WebSocket: requests, views and problems, with the conversions to and from the domain.
 //!
 //! ```text
 //!   body bytes --request::read--> typed request --Request::check--> domain type | every broken rule at once
@@ -15,7 +15,7 @@
 //!
 //! Reading order: [`request`] (how a body is read), [`problem`] (how a refusal looks), then one module a noun:
 //! [`submit_task`], [`task`], [`attempt`], [`report`], [`lease`], [`agent`], [`process_link`], [`workspace`],
-//! [`output_stream`], [`queue`], [`event`], [`api_key`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
+//! [`output_stream`], [`live`] (the WebSocket), [`queue`], [`event`], [`api_key`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
 //! [`figures`], [`object`], [`secret_text`], [`text`], [`time`], `whole`, and [`schemas`] (texts of one form, for the document).
 
 pub mod actor;
@@ -27,6 +27,7 @@ pub mod explain;
 pub mod figures;
 pub mod health;
 pub mod lease;
+pub mod live;
 pub mod node;
 pub mod object;
 pub mod output_stream;

@@ -71,6 +71,37 @@ pub struct EventQuery {
     pub cursor: Option<i64>,
 }
 
+/// Parameters of `GET /events/stream`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EventStreamQuery {
+    /// Events after this `seq`; from now on when missing. `Last-Event-ID` goes before it.
+    #[param(minimum = 0)]
+    pub after: Option<i64>,
+}
+
+impl EventStreamQuery {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Unreadable`] names every unknown, repeated or broken parameter.
+    pub fn read(pairs: Pairs) -> Result<Self, Unreadable> {
+        let mut params = Params::new(pairs);
+        let read = Self {
+            after: params.with("after", |text| {
+                text.parse().ok().filter(|seq| *seq >= 0).ok_or("must be a whole number from 0 on")
+            }),
+        };
+        params.finish().map(|()| read)
+    }
+
+    /// As they stand in a URL, not yet encoded.
+    #[must_use]
+    pub fn pairs(&self) -> Pairs {
+        pairs([("after", self.after.map(|after| after.to_string()))])
+    }
+}
+
 /// Parameters of `GET /tasks/{id}/output`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
