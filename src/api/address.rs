@@ -5,7 +5,7 @@
 //! the router is pointed to a path without variables. What users sent stays in the request's URI.
 //!
 //! Invariant: every pattern of the table that has a variable has it right after its collection:
-//! `/api/v2/{collection}/{variable}` and, where there is more, `/{action}`.
+//! `/api/v2/{collection}/{variable}` (or below `/api/dashboard/websocket/`) and, where there is more, `/{action}`.
 
 use std::sync::LazyLock;
 
@@ -14,12 +14,13 @@ use actix_web::http::Uri;
 
 use crate::routes::TABLE;
 
-const ROOT: &str = "/api/v2/";
+const ROOTS: [&str; 2] = ["/api/v2/", "/api/dashboard/websocket/"];
 /// The one collection whose name has two parts.
 const KEYS: &str = "auth/keys";
 
 /// A pattern with a variable, and where its resource is registered.
 struct Address {
+    root: &'static str,
     collection: &'static str,
     action: &'static str,
     registered: Uri,
@@ -29,8 +30,8 @@ static ADDRESSES: LazyLock<Vec<Address>> = LazyLock::new(|| {
     let patterns = TABLE.iter().map(|(pattern, _)| *pattern).filter(|pattern| pattern.contains('{'));
     patterns
         .filter_map(|pattern| {
-            let Parts { collection, action, .. } = cut(pattern)?;
-            Some(Address { collection, action, registered: registered(pattern).parse().ok()? })
+            let Parts { root, collection, action, .. } = cut(pattern)?;
+            Some(Address { root, collection, action, registered: registered(pattern).parse().ok()? })
         })
         .collect()
 });
@@ -62,23 +63,26 @@ fn find(path: &str) -> Option<&'static Address> {
     if PLAIN.contains(&path) {
         return None;
     }
-    ADDRESSES.iter().find(|address| address.action == parts.action && address.collection == parts.collection)
+    ADDRESSES.iter().find(|address| {
+        (address.action, address.collection, address.root) == (parts.action, parts.collection, parts.root)
+    })
 }
 
 struct Parts<'a> {
+    root: &'static str,
     collection: &'a str,
     variable: &'a str,
     action: &'a str,
 }
 
 fn cut(path: &str) -> Option<Parts<'_>> {
-    let path = path.strip_prefix(ROOT)?;
+    let (root, path) = ROOTS.into_iter().find_map(|root| Some((root, path.strip_prefix(root)?)))?;
     let (collection, rest) = match path.strip_prefix(KEYS).and_then(|rest| rest.strip_prefix('/')) {
         Some(rest) => (KEYS, rest),
         None => path.split_once('/')?,
     };
     let (variable, action) = rest.split_once('/').unwrap_or((rest, ""));
-    Some(Parts { collection, variable, action })
+    Some(Parts { root, collection, variable, action })
 }
 
 #[cfg(test)]
@@ -106,6 +110,8 @@ mod tests {
             "/api/v2/tasks/a/b/c",
             "/api/v2/bogus/a",
             "/api/v2/auth/a",
+            "/api/v2/disconnect/a",
+            "/api/dashboard/websocket/tasks/a",
             "/api/v2/auth/keys/a/b",
             "/health/live",
             "/api/v2//",

@@ -82,6 +82,10 @@ rights! {
     RunCommands, "managing process agents is remote execution on the hive's machine: it": Yes No No No No;
     /// Removes worktrees.
     DeleteWorkspaces, "removing workspaces deletes files on the hive's machine: it": Yes No No No No;
+    /// Follows the hive over a WebSocket; an agent sees itself.
+    Watch, "watching the hive":                                      Yes Yes Yes Yes Own;
+    /// Speaks to the sessions of others, and ends them.
+    ManageSessions, "managing sessions":                             Yes Yes No No No;
     /// Makes, lists and removes API keys.
     ManageKeys, "managing API keys":                                 Yes No No No No;
 }

@@ -40,6 +40,9 @@ use crate::correlation;
 use crate::problem::Problem;
 use crate::state::ApiSettings;
 
+/// What the kernel may hold for a client that is written to without end; it takes twice that. Left to itself it would hold
+/// megabytes for one that does not read, and nobody would notice for long.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// How long what a refused client still sends is read: closing before it was read would take the answer from it.
 const LINGER: Duration = Duration::from_secs(2);
 /// Room for the head of a bare refusal: status line, length, connection and date.
@@ -57,6 +60,10 @@ pub(crate) struct Traffic {
     closed: Notify,
     /// A body is read, and everything of it that has arrived is taken.
     starves: Cell<bool>,
+    /// How long the client may take nothing, where that is another time than usual.
+    write_limit: Cell<Option<Duration>>,
+    /// The client took nothing for that long.
+    is_stalled: Cell<bool>,
 }
 
 impl Traffic {
@@ -129,16 +136,32 @@ impl Client {
     pub(crate) async fn next_piece<S: Stream + Unpin>(&self, body: &mut S) -> Option<S::Item> {
         poll_fn(|cx| {
             let piece = body.poll_next_unpin(cx);
-            if let Some(traffic) = &self.0 {
-                traffic.starves.set(piece.is_pending());
-                if piece.is_pending() && traffic.is_closed() {
-                    // Nothing more comes: the connection is to say so now.
-                    cx.waker().wake_by_ref();
-                }
-            }
+            self.reads(piece.is_pending(), cx);
             piece
         })
         .await
+    }
+
+    /// Tells the connection whether everything of a body that has arrived is taken.
+    pub(crate) fn reads(&self, starves: bool, cx: &Context<'_>) {
+        let Some(traffic) = &self.0 else { return };
+        traffic.starves.set(starves);
+        if starves && traffic.is_closed() {
+            // Nothing more comes: the connection is to say so now.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// From now on the client may take nothing for this long only.
+    pub(crate) fn limit_writes(&self, limit: Duration) {
+        if let Some(traffic) = &self.0 {
+            traffic.write_limit.set(Some(limit));
+        }
+    }
+
+    /// Whether the connection was ended because the client took nothing.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.0.as_ref().is_some_and(|traffic| traffic.is_stalled.get())
     }
 
     /// Keeps the connection under way for as long as an answer goes on.
@@ -185,6 +208,8 @@ pub(crate) struct Connection {
     written_count: u64,
     /// The end of what the client says has come, and the library was not told.
     is_end_held: bool,
+    /// The kernel holds little for the client, see [`SEND_BUFFER_BYTES`].
+    is_narrow: bool,
     refusal: Option<Refusal>,
 }
 
@@ -217,6 +242,7 @@ impl Connection {
             write_due: None,
             written_count: 0,
             is_end_held: false,
+            is_narrow: false,
             refusal: None,
         }
     }
@@ -356,13 +382,25 @@ impl AsyncWrite for Connection {
             ready!(this.poll_refusal(cx))?;
             return Poll::Ready(Ok(bytes.len()));
         }
+        if this.traffic.write_limit.get().is_some() && !this.is_narrow {
+            this.is_narrow = true;
+            // Where this fails the kernel holds more for a client that does not read, and nothing else is different.
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(&this.stream, SEND_BUFFER_BYTES);
+        }
         match Pin::new(&mut this.stream).poll_write(cx, bytes) {
             Poll::Ready(written) => {
                 this.write_due = None;
                 this.written_count = this.written_count.wrapping_add(1);
                 Poll::Ready(written)
             }
-            Poll::Pending => stalled(&mut this.write_due, this.limits.write, cx),
+            Poll::Pending => {
+                let limit = this.traffic.write_limit.get().unwrap_or(this.limits.write);
+                let stalled = stalled(&mut this.write_due, limit, cx);
+                if stalled.is_ready() {
+                    this.traffic.is_stalled.set(true);
+                }
+                stalled
+            }
         }
     }
 

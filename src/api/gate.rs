@@ -21,7 +21,8 @@ use actix_web::{Error, HttpMessage, HttpResponse};
 use crate::address;
 use crate::connection::Traffic;
 use crate::correlation;
-use crate::principal::authenticate;
+use crate::live::connect;
+use crate::principal::{authenticate, bearer, bearer_or_offered};
 use crate::problem::Problem;
 use crate::rate_limit::Standing;
 use crate::routes::{self, RouteName};
@@ -52,7 +53,16 @@ pub(crate) async fn gate<B: MessageBody + 'static>(
         return Ok(finish(&hive, in_our_form(response, &correlation_id), &correlation_id, None, began));
     }
     let find = |sha256: &[u8; 32]| hive.runtime.api_key(sha256);
-    let asked = authenticate(request.headers(), &hive.admin_token_sha256, find, &correlation_id);
+    let is_watching = request.path().starts_with(connect::ROOT);
+    let asked = if is_watching {
+        let token = bearer_or_offered(request.headers(), request.query_string());
+        authenticate(token.as_deref(), &hive.admin_token_sha256, find, &correlation_id)
+    } else {
+        authenticate(bearer(request.headers()), &hive.admin_token_sha256, find, &correlation_id)
+    };
+    if is_watching && asked.is_err() {
+        hive.live.metrics.denials.with_label_values(&["auth"]).inc();
+    }
     // Keys are counted; the admin token is not, so that nobody locks the owner out.
     let key = asked.as_ref().ok().and_then(|principal| principal.key.as_ref());
     let standing = key.map(|held| hive.quota.take(&held.meter, hive.clock.now()));

@@ -65,19 +65,24 @@ impl Probe {
 #[utoipa::path(get, path = "/health", tag = "health",
     responses((status = 200, description = "How the parts are doing, also when they are not well", body = HealthView)))]
 pub(crate) async fn show_health(hive: Hive) -> Answer {
+    ok(&whole(&hive).await)
+}
+
+/// How the parts are doing, as of the last second.
+pub(crate) async fn whole(hive: &Shared) -> HealthView {
     if let Some(view) = fresh(&hive.probe.whole) {
-        return ok(&view);
+        return view;
     }
-    let seen = hive.probe.look(&hive).await;
+    let seen = hive.probe.look(hive).await;
     let mut parts = BTreeMap::new();
     parts.insert("database".to_owned(), database(&seen));
     parts.insert("runtime".to_owned(), timed(|| runtime(hive.runtime.phase())));
-    parts.insert("writer".to_owned(), timed(|| writer(&hive)));
-    parts.insert("actors".to_owned(), timed(|| actors(&hive)));
+    parts.insert("writer".to_owned(), timed(|| writer(hive)));
+    parts.insert("actors".to_owned(), timed(|| actors(hive)));
     parts.insert("feed".to_owned(), timed(|| feed(hive.feed.seq(), &seen)));
     let view = HealthView::of(hive.facts.version, hive.clock.now(), parts);
     *hive.probe.whole.lock() = Some((Instant::now(), view.clone()));
-    ok(&view)
+    view
 }
 
 /// What was seen a moment ago.

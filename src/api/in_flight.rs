@@ -14,6 +14,7 @@ pub struct InFlight(Arc<Counts>);
 struct Counts {
     requests: AtomicUsize,
     streams: AtomicUsize,
+    sessions: AtomicUsize,
 }
 
 impl InFlight {
@@ -23,10 +24,10 @@ impl InFlight {
         self.0.requests.load(Ordering::Acquire)
     }
 
-    /// How many streams are open. Soon after a drain began these are the ones whose clients do not read.
+    /// How many streams and sessions are open. Soon after a drain began these are the ones whose clients do not read.
     #[must_use]
     pub fn streams(&self) -> usize {
-        self.0.streams.load(Ordering::Acquire)
+        self.0.streams.load(Ordering::Acquire).saturating_add(self.0.sessions.load(Ordering::Acquire))
     }
 
     /// One more, until the answer is dropped.
@@ -40,6 +41,12 @@ impl InFlight {
         let more = |streams: usize| (streams < streams_max).then(|| streams.saturating_add(1));
         let begun = self.0.streams.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
         begun.is_ok().then(|| Streaming(self.clone()))
+    }
+
+    /// One more session, until it is dropped. Sessions have a limit of their own.
+    pub(crate) fn begin_session(&self) -> InSession {
+        self.0.sessions.fetch_add(1, Ordering::AcqRel);
+        InSession(self.clone())
     }
 }
 
@@ -58,6 +65,15 @@ pub(crate) struct Streaming(InFlight);
 impl Drop for Streaming {
     fn drop(&mut self) {
         self.0.0.streams.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A session that is open; counts until it is dropped.
+pub(crate) struct InSession(InFlight);
+
+impl Drop for InSession {
+    fn drop(&mut self) {
+        self.0.0.sessions.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -26,12 +26,13 @@
 //!
 //! Reading order: [`state`], `server`, `connection`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
-//! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; at last `health`, [`metrics`], [`openapi()`],
-//! `docs_page`, [`postman`].
+//! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; sessions over WebSocket: `live`; at last `health`, [`metrics`],
+//! [`openapi()`], [`asyncapi()`], `docs_page`, [`postman`].
 
 mod address;
 mod allowed;
 mod answer;
+mod asyncapi;
 mod body;
 mod connection;
 mod correlation;
@@ -77,6 +78,7 @@ mod list_queues;
 mod list_task_events;
 mod list_tasks;
 mod list_workspaces;
+mod live;
 mod patch_agent;
 mod patch_task;
 mod pause_queue;
@@ -97,7 +99,20 @@ mod show_task;
 mod submit_many;
 mod submit_task;
 
+// as the table of routes names them
+use live::broadcast as live_broadcast;
+use live::connect as watch;
+use live::disconnect as live_disconnect;
+use live::show_contract as live_contract;
+use live::show_health as live_health;
+use live::show_limits as live_limits;
+use live::show_metrics as live_metrics;
+use live::show_stats as live_stats;
+use live::stream_events;
+
+pub use asyncapi::asyncapi;
 pub use in_flight::InFlight;
+pub use live::{LiveSettings, encoder};
 pub use openapi::openapi;
 pub use rate_limit::RateSettings;
 pub use server::serve;

@@ -16,7 +16,11 @@ const LIMIT_DEFAULT: u32 = 1_000;
 #[utoipa::path(get, path = "/api/v2/system/actors", tag = "system", params(ActorQuery),
     responses((status = 200, description = "Who lives, how it fares, what failed lately", body = ActorsView)))]
 pub(crate) async fn list_actors(hive: Hive, _: Allowed<ReadHive>, given: Given) -> Answer {
-    let asked = ActorQuery::read(given.0)?;
+    ok(&tree(&hive, &ActorQuery::read(given.0)?))
+}
+
+/// The tree as it is now.
+pub(crate) fn tree(hive: &Hive, asked: &ActorQuery) -> ActorsView {
     let limit = asked.limit.unwrap_or(LIMIT_DEFAULT);
     let found = hive.registry.snapshot(&SnapshotFilter {
         prefix: asked.prefix.as_deref().unwrap_or_default(),
@@ -24,7 +28,7 @@ pub(crate) async fn list_actors(hive: Hive, _: Allowed<ReadHive>, given: Given) 
         limit: usize::try_from(limit).unwrap_or(usize::MAX),
     });
     let arbiters = hive.registry.arbiters().into_iter();
-    ok(&ActorsView {
+    ActorsView {
         items: found.into_iter().map(actor).collect(),
         total: wide(hive.registry.actor_count()),
         restarts_total: hive.registry.restarts_total(),
@@ -36,7 +40,7 @@ pub(crate) async fn list_actors(hive: Hive, _: Allowed<ReadHive>, given: Given) 
             })
             .collect(),
         recent_failures: hive.registry.recent_failures().into_iter().map(failure).collect(),
-    })
+    }
 }
 
 fn actor(seen: ActorSnapshot) -> ActorView {

@@ -1,5 +1,7 @@
 //! What the API counts.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
@@ -17,6 +19,8 @@ pub struct Metrics {
     pub request_seconds: HistogramVec,
     /// Request bodies in memory, in bytes.
     pub bodies_in_flight: IntGauge,
+    /// Requests, and those of them that ended with a 5xx.
+    answered: Arc<(AtomicU64, AtomicU64)>,
 }
 
 impl Metrics {
@@ -39,6 +43,7 @@ impl Metrics {
                 "hive_http_bodies_in_flight_bytes",
                 "Request bodies in memory, in bytes",
             )?,
+            answered: Arc::default(),
         })
     }
 
@@ -52,7 +57,16 @@ impl Metrics {
         registry.register(Box::new(self.bodies_in_flight.clone()))
     }
 
+    /// Requests under `/api` so far, and those of them that ended with a 5xx.
+    pub(crate) fn answered(&self) -> (u64, u64) {
+        (self.answered.0.load(Ordering::Relaxed), self.answered.1.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn count(&self, method: &str, route: &str, status: &str, took: Duration) {
+        self.answered.0.fetch_add(1, Ordering::Relaxed);
+        if status.starts_with('5') {
+            self.answered.1.fetch_add(1, Ordering::Relaxed);
+        }
         self.requests.with_label_values(&[method, route, status]).inc();
         self.request_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
     }

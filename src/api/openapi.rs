@@ -43,6 +43,7 @@ const TAGS: &[(&str, &str)] = &[
     ),
     ("dead letters", "Tasks that are out of attempts, and the way back."),
     ("events", "The log of everything that was committed, in order and without gaps."),
+    ("live", "The hive as it happens: WebSocket sessions, and what is known of them."),
     ("workspaces", "Git worktrees on the hive's machine that attempts worked in."),
     ("keys", "API keys: who may ask, and for what."),
     ("system", "The hive itself."),

@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
+use actix_web::web::Query;
 use domain::{AgentId, Role, TenantId};
 use runtime::{Caller, HeldKey};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::allowed::{Grant, Permission};
+use crate::live::connect::BEARER;
 use crate::problem::Problem;
-use crate::state::Hive;
+use crate::state::Shared;
 
 /// What the holder of the admin token is called in `created_by`.
 pub(crate) const ADMIN: &str = "admin";
@@ -37,7 +39,7 @@ impl Principal {
     }
 
     /// Whether what it came with still opens: for what goes on for long after it was let in.
-    pub(crate) fn still_opens(&self, hive: &Hive) -> bool {
+    pub(crate) fn still_opens(&self, hive: &Shared) -> bool {
         self.key.as_ref().is_none_or(|held| hive.runtime.api_key(&held.key.sha256).is_some())
     }
 
@@ -55,17 +57,17 @@ impl Principal {
     }
 }
 
-/// The principal of a request with these headers; `find` knows the API keys that open.
+/// The principal of a request with this token; `find` knows the API keys that open.
 ///
 /// # Errors
 /// [`Problem::Unauthorized`], the same for every cause.
 pub(crate) fn authenticate(
-    headers: &HeaderMap,
+    token: Option<&str>,
     admin_sha256: &[u8; 32],
     find: impl FnOnce(&[u8; 32]) -> Option<Arc<HeldKey>>,
     correlation_id: &Arc<str>,
 ) -> Result<Principal, Problem> {
-    let token = bearer(headers).ok_or(Problem::Unauthorized)?;
+    let token = token.filter(|token| !token.is_empty()).ok_or(Problem::Unauthorized)?;
     let offered: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     let correlation_id = Arc::clone(correlation_id);
     if bool::from(offered.ct_eq(admin_sha256)) {
@@ -85,7 +87,22 @@ thread_local! {
     static ADMIN_NAME: Arc<str> = Arc::from(ADMIN);
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The token of a request to open a WebSocket: browsers can send no header, so it may stand in the address, or be a
+/// subprotocol.
+pub(crate) fn bearer_or_offered(headers: &HeaderMap, query: &str) -> Option<String> {
+    if let Some(token) = bearer(headers) {
+        return Some(token.to_owned());
+    }
+    let pairs = Query::<Vec<(String, String)>>::from_query(query).map(Query::into_inner).unwrap_or_default();
+    let named = pairs.into_iter().find_map(|(name, value)| (name == "access_token").then_some(value));
+    named.or_else(|| {
+        let mut protocols = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?.split(',').map(str::trim);
+        protocols.find_map(|name| name.strip_prefix(BEARER)).map(str::to_owned)
+    })
+}
+
+/// The token of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
@@ -119,7 +136,7 @@ mod tests {
             headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
         }
         let find = |sha256: &[u8; 32]| Some(held()).filter(|held| held.key.sha256 == *sha256);
-        authenticate(&headers, &Sha256::digest("secret").into(), find, &Arc::from("c"))
+        authenticate(bearer(&headers), &Sha256::digest("secret").into(), find, &Arc::from("c"))
     }
 
     #[test]

@@ -35,6 +35,10 @@ pub(crate) enum Problem {
     Unauthorized,
     #[error("{} needs the role {}, and yours is {role}", .right.what(), .right.roles())]
     Forbidden { right: Right, role: Role },
+    #[error("pages of this origin may not connect; `websocket.allowed_origins` names those that may")]
+    OriginNotAllowed,
+    #[error("there are {max} sessions of this principal, as many as there may be")]
+    TooManySessions { max: usize },
     #[error("there is no {what} {name}")]
     NotFound { what: &'static str, name: String },
     #[error("there is no such route")]
@@ -98,7 +102,7 @@ impl Problem {
             Self::InvalidValue(_) | Self::Refused { .. } => ProblemCode::InvalidValue,
             Self::IdempotencyMismatch => ProblemCode::IdempotencyMismatch,
             Self::Unauthorized => ProblemCode::Unauthorized,
-            Self::Forbidden { .. } => ProblemCode::Forbidden,
+            Self::Forbidden { .. } | Self::OriginNotAllowed => ProblemCode::Forbidden,
             Self::NotFound { .. } | Self::NoSuchRoute | Self::NoSuchMethod { .. } => ProblemCode::NotFound,
             Self::StaleLease { .. } => ProblemCode::StaleLease,
             Self::StateConflict(_) | Self::NotAWorker | Self::TooManyKeys { .. } => {
@@ -107,7 +111,7 @@ impl Problem {
             Self::NameTaken(_) | Self::KeyNameTaken(_) | Self::KeyTaken(_) => ProblemCode::UniqueConflict,
             Self::PayloadTooLarge { .. } | Self::HeadTooLarge => ProblemCode::PayloadTooLarge,
             Self::QueueFull(_) => ProblemCode::QueueFull,
-            Self::RateLimited { .. } => ProblemCode::RateLimited,
+            Self::RateLimited { .. } | Self::TooManySessions { .. } => ProblemCode::RateLimited,
             Self::Overloaded | Self::FateUnknown { .. } => ProblemCode::Overloaded,
             Self::StoreUnavailable { .. } => ProblemCode::StoreUnavailable,
             Self::NotReady(_) => ProblemCode::NotReady,
@@ -167,6 +171,8 @@ impl Problem {
             | Self::IdempotencyMismatch
             | Self::Unauthorized
             | Self::Forbidden { .. }
+            | Self::OriginNotAllowed
+            | Self::TooManySessions { .. }
             | Self::NotFound { .. }
             | Self::NoSuchRoute
             | Self::NoSuchMethod { .. }
@@ -213,6 +219,8 @@ impl Problem {
             | Self::IdempotencyMismatch
             | Self::Unauthorized
             | Self::Forbidden { .. }
+            | Self::OriginNotAllowed
+            | Self::TooManySessions { .. }
             | Self::NotFound { .. }
             | Self::NoSuchRoute
             | Self::NoSuchMethod { .. }

@@ -15,10 +15,13 @@ use crate::problem::Problem;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RouteName(pub(crate) &'static str);
 
-/// Builds from one table: the router, the documented paths, and the list that a test compares with them.
+/// Builds from one table: the router, the documented paths, and the list that a test compares with them. Sockets are no
+/// requests with an answer: another document (`asyncapi`) has them.
 macro_rules! routes {
     (
         $($path:literal allows $allowed:literal { $($method:ident $module:ident :: $handler:ident,)+ })*
+        sockets:
+        $($socket:literal allows $joined:literal { $($socket_method:ident $socket_module:ident :: $joiner:ident,)+ })*
         without a login:
         $($open:literal allows $opened:literal { $($open_method:ident $open_module:ident :: $opener:ident,)+ })*
         pages without a login:
@@ -29,6 +32,10 @@ macro_rules! routes {
             $(config.service(
                 resource($path, || Problem::NoSuchMethod { allowed: $allowed })
                     $(.route($method().to(crate::$module::$handler)))+,
+            );)*
+            $(config.service(
+                resource($socket, || Problem::NoSuchMethod { allowed: $joined })
+                    $(.route($socket_method().to(crate::$socket_module::$joiner)))+,
             );)*
             $(config.service(
                 resource($open, || Problem::NoSuchMethod { allowed: $opened })
@@ -52,7 +59,10 @@ macro_rules! routes {
         /// Method and path of every route that asks for a login, with the right that its endpoint demands. One that
         /// demands none does not compile.
         pub(crate) fn rights() -> Vec<(&'static str, &'static str, Right)> {
-            vec![$($((stringify!($method), $path, right_of(crate::$module::$handler)),)+)*]
+            vec![
+                $($((stringify!($method), $path, right_of(crate::$module::$handler)),)+)*
+                $($((stringify!($socket_method), $socket, right_of(crate::$socket_module::$joiner)),)+)*
+            ]
         }
 
         /// The paths part of the document.
@@ -99,6 +109,14 @@ routes! {
     "/api/v2/dead-letters" allows "GET, HEAD" { get list_dead_letters::list_dead_letters, }
     "/api/v2/dead-letters/redrive" allows "POST" { post redrive::redrive, }
     "/api/v2/events" allows "GET, HEAD" { get list_events::list_events, }
+    "/api/v2/events/stream" allows "GET, HEAD" { get stream_events::stream_events, }
+    "/api/dashboard/websocket/limits" allows "GET, HEAD" { get live_limits::show_limits, }
+    "/api/dashboard/websocket/contract" allows "GET, HEAD" { get live_contract::show_contract, }
+    "/api/dashboard/websocket/stats" allows "GET, HEAD" { get live_stats::show_stats, }
+    "/api/dashboard/websocket/health" allows "GET, HEAD" { get live_health::show_live_health, }
+    "/api/dashboard/metrics/websockets" allows "GET, HEAD" { get live_metrics::show_live_metrics, }
+    "/api/dashboard/websocket/broadcast" allows "POST" { post live_broadcast::broadcast, }
+    "/api/dashboard/websocket/disconnect/{id}" allows "POST" { post live_disconnect::disconnect, }
     "/api/v2/system" allows "GET, HEAD" { get show_system::show_system, }
     "/api/v2/system/actors" allows "GET, HEAD" { get list_actors::list_actors, }
     "/api/v2/system/nodes" allows "GET, HEAD" { get list_nodes::list_nodes, }
@@ -107,12 +125,19 @@ routes! {
         post create_api_key::create_api_key, get list_api_keys::list_api_keys,
     }
     "/api/v2/auth/keys/{id}" allows "DELETE" { delete remove_api_key::remove_api_key, }
+    sockets:
+    "/api/dashboard/ws/dashboard" allows "GET, HEAD" { get watch::watch_dashboard, }
+    "/api/dashboard/ws/agents" allows "GET, HEAD" { get watch::watch_agents, }
+    "/api/dashboard/ws/coordination" allows "GET, HEAD" { get watch::watch_coordination, }
+    "/api/dashboard/ws/tasks" allows "GET, HEAD" { get watch::watch_tasks, }
+    "/api/dashboard/ws/system" allows "GET, HEAD" { get watch::watch_system, }
     without a login:
     "/health" allows "GET, HEAD" { get health::show_health, }
     "/health/live" allows "GET, HEAD" { get health::show_live, }
     "/health/ready" allows "GET, HEAD" { get health::show_ready, }
     "/metrics" allows "GET, HEAD" { get health::show_metrics, }
     "/api/v2/openapi.json" allows "GET, HEAD" { get openapi::show_openapi, }
+    "/api/asyncapi.json" allows "GET, HEAD" { get asyncapi::show_asyncapi, }
     pages without a login:
     "/api/docs" allows "GET, HEAD" { get docs_page::show_page, }
     "/api/docs/page.js" allows "GET, HEAD" { get docs_page::show_script, }
@@ -163,10 +188,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_the_api_only_its_document_answers_without_a_login() {
+    fn of_the_api_only_its_documents_answer_without_a_login() {
         let guarded: Vec<&str> = rights().into_iter().map(|(_, path, _)| path).collect();
         for (path, _) in TABLE {
-            let asks = path.starts_with("/api/") && *path != "/api/v2/openapi.json";
+            let asks =
+                path.starts_with("/api/") && !["/api/v2/openapi.json", "/api/asyncapi.json"].contains(path);
             assert_eq!((asks, asks), (guarded.contains(path), !is_open(path)), "{path}");
         }
         assert!(is_open("/api/docs") && !is_open("/api/docs/") && !is_open("/api/docs/page"));

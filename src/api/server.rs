@@ -21,6 +21,8 @@ use crate::body::Budget;
 use crate::connection::Connection;
 use crate::gate::gate;
 use crate::health::Probe;
+use crate::live::metrics::LiveMetrics;
+use crate::live::{Live, hub};
 use crate::metrics::Metrics;
 use crate::rate_limit::Quota;
 use crate::routes;
@@ -39,7 +41,9 @@ pub fn serve(listener: TcpListener, state: ApiState) -> std::io::Result<Server> 
     metrics.register(&state.metrics).map_err(std::io::Error::other)?;
     let budget = Arc::new(Budget::new(settings.bodies_in_flight_bytes_max, metrics.bodies_in_flight.clone()));
     let (probe, quota) = (Probe::default(), Quota::new(settings.rate));
-    let shared = Data::new(Shared { state, metrics, budget, probe, quota });
+    let live_metrics = LiveMetrics::new(&state.metrics).map_err(std::io::Error::other)?;
+    let live = Live::new(state.live.clone(), live_metrics, state.sessions.clone());
+    let shared = Data::new(Shared { state, metrics, budget, probe, quota, live });
     let server = Server::build()
         .workers(settings.web_threads)
         .max_concurrent_connections(settings.connections_per_thread_max)
@@ -47,6 +51,7 @@ pub fn serve(listener: TcpListener, state: ApiState) -> std::io::Result<Server> 
         .disable_signals();
     let stops = server.graceful_shutdown_signal();
     let server = server.listen("api", listener, move || {
+        hub::start(&shared);
         let app = App::new().app_data(shared.clone()).wrap(from_fn(gate)).configure(routes::configure);
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let stops = stops.clone();

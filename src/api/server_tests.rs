@@ -59,6 +59,7 @@ impl Hive {
             registry: &registry,
             metrics: &metrics,
             home: &Home::current("core").unwrap(),
+            encode: crate::encoder(&store.epoch),
         };
         let runtime = Runtime::start(parts).await.unwrap();
         let in_flight = crate::InFlight::default();
@@ -80,6 +81,8 @@ impl Hive {
             },
             settings,
             in_flight: in_flight.clone(),
+            live: crate::LiveSettings::default(),
+            sessions: runtime.sessions.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();

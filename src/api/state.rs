@@ -8,11 +8,12 @@ use domain::Timestamp;
 use feed::FeedHandle;
 use runtime::RuntimeHandle;
 use store::{Clock, Readers};
-use supervision::Registry;
+use supervision::{Registry, SupervisorRef};
 
 use crate::body::Budget;
 use crate::health::Probe;
 use crate::in_flight::InFlight;
+use crate::live::{Live, LiveSettings};
 use crate::metrics::Metrics;
 use crate::rate_limit::{Quota, RateSettings};
 
@@ -38,6 +39,10 @@ pub struct ApiState {
     pub settings: ApiSettings,
     /// Counts requests under way, for whoever stops the server.
     pub in_flight: InFlight,
+    /// The numbers of sessions.
+    pub live: LiveSettings,
+    /// Over sessions and their hubs.
+    pub sessions: SupervisorRef,
 }
 
 /// What does not change while the hive runs.
@@ -112,6 +117,7 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<Budget>,
     pub(crate) probe: Probe,
     pub(crate) quota: Quota,
+    pub(crate) live: Live,
 }
 
 /// How an endpoint sees the hive.

@@ -230,7 +230,7 @@ fn tenant(tenant: TenantId) -> String {
 }
 
 /// `part / whole`; nothing where there is no whole.
-fn share(part: u64, whole: u64) -> Option<f64> {
+pub(crate) fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| lossy(part) / lossy(whole))
 }
 

@@ -17,6 +17,7 @@ pub mod follow;
 mod agents;
 mod call;
 mod keys;
+mod live;
 mod queues;
 mod reports;
 mod system;

@@ -21,13 +21,13 @@ use std::time::Duration;
 
 use actix_rt::Arbiter;
 use actix_web::dev::ServerHandle;
-use api::{ApiSettings, ApiState, InFlight, SystemFacts};
+use api::{ApiSettings, ApiState, InFlight, LiveSettings, SystemFacts};
 use feed::FeedHandle;
 use links::{LinkSettings, Links};
 use runtime::{Parts, Runtime, RuntimeHandle, RuntimeSettings};
 use sha2::{Digest, Sha256};
 use store::Store;
-use supervision::{Home, Registry, ShutdownReport};
+use supervision::{Home, Registry, ShutdownReport, SupervisorRef};
 use tokio::task::JoinHandle;
 
 use crate::admin_token::{self, Token};
@@ -62,6 +62,8 @@ pub struct Running {
     pub runtime: RuntimeHandle,
     /// The projection.
     pub feed: FeedHandle,
+    /// Over sessions and their hubs.
+    pub sessions: SupervisorRef,
     core: Runtime,
     core_arbiter: Arbiter,
     server: ServerHandle,
@@ -94,8 +96,7 @@ pub async fn start_guarded_by(settings: Settings, guard: PathBuf) -> Result<Runn
     let admin_token = admin_token::read_or_make(&folder.path).map_err(|error| {
         Failure::surroundings(&error).hint("without this file the next start makes a new token")
     })?;
-    let registry = Registry::new();
-    let metrics = prometheus::Registry::new();
+    let (registry, metrics) = (Registry::new(), prometheus::Registry::new());
     store.metrics.register(&metrics).map_err(|error| internal(&error))?;
     let links = open_links(&settings, &folder, guard)?;
     // the actors have a thread to themselves: neither signals nor accepted connections wait for them
@@ -108,6 +109,7 @@ pub async fn start_guarded_by(settings: Settings, guard: PathBuf) -> Result<Runn
         metrics: &metrics,
         links,
         home: &Home::new("core", &core_arbiter.handle()),
+        encode: api::encoder(&store.epoch),
     };
     let core = match Runtime::start(parts).await {
         Ok(core) => core,
@@ -128,6 +130,8 @@ pub async fn start_guarded_by(settings: Settings, guard: PathBuf) -> Result<Runn
         facts: facts(&store, &folder),
         settings: api_settings(&settings),
         in_flight: in_flight.clone(),
+        live: live_settings(&settings),
+        sessions: core.sessions.clone(),
     };
     let web_server = api::serve(listener, state).map_err(|error| Failure::surroundings(&error))?;
     let server = web_server.handle();
@@ -139,6 +143,7 @@ pub async fn start_guarded_by(settings: Settings, guard: PathBuf) -> Result<Runn
         url: server_file::url(addr),
         runtime: core.handle.clone(),
         feed: core.feed.clone(),
+        sessions: core.sessions.clone(),
         addr,
         admin_token,
         folder,
@@ -269,6 +274,22 @@ fn api_settings(settings: &Settings) -> ApiSettings {
         },
         shutdown_timeout: settings.drain_timeout,
         ..ApiSettings::default()
+    }
+}
+
+fn live_settings(settings: &Settings) -> LiveSettings {
+    let websocket = &settings.websocket;
+    LiveSettings {
+        messages_per_second: websocket.messages_per_second,
+        burst: websocket.burst,
+        message_bytes_max: websocket.message_bytes,
+        subscriptions_max: websocket.subscriptions,
+        sessions_max: websocket.sessions,
+        sessions_per_principal_max: websocket.sessions_per_principal,
+        idle_timeout: websocket.idle,
+        ping_every: websocket.ping,
+        slow_timeout: websocket.slow,
+        allowed_origins: websocket.allowed_origins.clone(),
     }
 }
 

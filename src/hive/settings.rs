@@ -37,6 +37,8 @@ pub struct Settings {
     pub lease: LeaseSettings,
     /// How often an API key may ask.
     pub rate_limit: RateLimitSettings,
+    /// Sessions over WebSocket.
+    pub websocket: WebsocketSettings,
     /// How long finished tasks and their events stay.
     pub retention_tasks: Duration,
     /// When an agent counts as offline or stalled.
@@ -103,6 +105,31 @@ pub struct RateLimitSettings {
     pub requests_per_second: u32,
     /// At once, after a pause.
     pub burst: u32,
+}
+
+/// Sessions over WebSocket.
+#[derive(Debug, Clone)]
+pub struct WebsocketSettings {
+    /// Messages of a client on the long run.
+    pub messages_per_second: u32,
+    /// Messages of a client at once, after a pause.
+    pub burst: u32,
+    /// Bytes of a message of a client.
+    pub message_bytes: usize,
+    /// Subscriptions of a session.
+    pub subscriptions: usize,
+    /// Sessions of the hive.
+    pub sessions: usize,
+    /// Sessions of one principal.
+    pub sessions_per_principal: usize,
+    /// How long a session may give no sign of life.
+    pub idle: Duration,
+    /// How often a session is pinged.
+    pub ping: Duration,
+    /// How long a session's socket may take nothing.
+    pub slow: Duration,
+    /// Origins of pages that may connect, beside the hive's own.
+    pub allowed_origins: Vec<String>,
 }
 
 /// When an agent counts as offline or stalled, and how long its process has to end.
@@ -218,6 +245,7 @@ impl Settings {
             requests_per_second: small(r.whole("rate_limit.requests_per_second", 1..=1_000_000)),
             burst: small(r.whole("rate_limit.burst", 1..=1_000_000)),
         };
+        let websocket = websocket(r);
         let retention_tasks = Duration::from_secs(r.whole("retention.tasks_s", 60..=3_650 * DAY_S));
         let agents = AgentSettings {
             offline_after_ms: r.whole("agents.offline_after_ms", SECOND_MS..=DAY_MS),
@@ -236,12 +264,29 @@ impl Settings {
             limits,
             lease,
             rate_limit,
+            websocket,
             retention_tasks,
             agents,
             drain_timeout,
             log,
             shown,
         })
+    }
+}
+
+fn websocket(r: &mut Reader) -> WebsocketSettings {
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    WebsocketSettings {
+        messages_per_second: small(r.whole("websocket.messages_per_second", 1..=1_000_000)),
+        burst: small(r.whole("websocket.burst", 1..=1_000_000)),
+        message_bytes: r.count("websocket.message_bytes", 1_024..=MIB),
+        subscriptions: r.count("websocket.subscriptions", 1..=100),
+        sessions: r.count("websocket.sessions", 1..=1_000_000),
+        sessions_per_principal: r.count("websocket.sessions_per_principal", 1..=1_000_000),
+        idle: Duration::from_secs(r.whole("websocket.idle_s", 1..=DAY_S)),
+        ping: Duration::from_secs(r.whole("websocket.ping_s", 1..=DAY_S)),
+        slow: Duration::from_millis(r.whole("websocket.slow_ms", 100..=HOUR_MS)),
+        allowed_origins: r.text("websocket.allowed_origins", ORIGINS, origins),
     }
 }
 
@@ -274,6 +319,7 @@ const ADDRESS: &str =
 const FOLDER: &str = "must be the path of a folder";
 const DATABASE_URL: &str = "must be empty for the file in the data folder, or the URL of a PostgreSQL database like \
                             postgresql://hive@db.example/hive";
+const ORIGINS: &str = "must be empty, or origins like https://ops.example with commas between them";
 const LEVEL: &str = "must be error, warn, info, debug or trace, or by module like \"info,runtime=debug\"";
 const MIGRATE: &str = "must be at_start or by_hand";
 const FORMAT: &str = "must be auto, text or json";
@@ -307,6 +353,16 @@ fn without_password(text: &str) -> String {
         }
         None => format!("{scheme}://{rest}{parameters}"),
     }
+}
+
+fn origins(text: &str) -> Option<Vec<String>> {
+    let all = || text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    // An origin is a scheme, a host and perhaps a port, nothing more.
+    let is_origin = |origin: &str| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', ' ', '@', '?', '#']))
+    };
+    all().all(is_origin).then(|| all().map(str::to_owned).collect())
 }
 
 fn level(text: &str) -> Option<String> {

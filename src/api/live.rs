@@ -1,0 +1,157 @@
+//! Sessions: the hive as it happens, over WebSocket and server-sent events.
+//!
+//! ```text
+//!   commit -> FeedActor -> feed::Log (each event encoded once) --growth--> hub (one a web thread)
+//!                                                                            | rings whom it concerns, after 0-30 ms
+//!   client <- socket (actix-web-actors) <- session <- seat <-----------------'
+//!                                           | reads the log from its cursor: ring, or history from the store
+//! ```
+//!
+//! One event, from its commit to two sessions: the writer's notice reaches the feed's actor, which folds it and appends
+//! it, encoded, to the log. Each hub wakes, sees in the new entries whom they concern, and rings those seats. A live
+//! session's cursor stands right before the event: it takes the frame from the ring and writes it. One that resumes
+//! has its cursor far back: it reads pages from the store until the ring has the next event, and then does the same.
+//!
+//! A connect: the gate checks the token, [`connect`] the origin, the limits and the topics. The session takes a snapshot
+//! from the projection, which is exact at its `seq`, and puts its cursor there: what follows is everything after it.
+//!
+//! A slow consumer: while its socket takes nothing, the library does not poll the session, and the seat stays rung. The
+//! hub counts the rings that were not taken; nobody else waits. When the socket takes again, the session skips to the
+//! end of the log and says so, or is closed; when it does not for 20 s, `connection` ends it.
+//!
+//! Invariant: a session's frames of one topic come in commit order, each once; where some are left out, it is told which.
+//!
+//! Invariant: what is buffered for a session is bounded: 64 KiB of events a poll of its body, and no poll while its socket
+//! is blocked.
+//!
+//! Invariant: every connect, denial, drop, error and end is counted with its reason and logged with the session's id.
+//!
+//! Reading order: [`connect`], [`session`] with [`orders`] and [`bucket`], [`socket`], [`seat`], [`roster`], [`hub`], [`book`],
+//! [`measure`], [`lookout`], [`metrics`]; then the routes.
+
+pub(crate) mod ask;
+pub(crate) mod book;
+pub(crate) mod broadcast;
+pub(crate) mod bucket;
+pub(crate) mod connect;
+pub(crate) mod disconnect;
+pub(crate) mod greeting;
+pub(crate) mod guard;
+pub(crate) mod hub;
+pub(crate) mod lookout;
+pub(crate) mod measure;
+pub(crate) mod metrics;
+pub(crate) mod outbox;
+pub(crate) mod replay;
+pub(crate) mod roster;
+pub(crate) mod seat;
+pub(crate) mod session;
+pub(crate) mod settings;
+pub(crate) mod show_contract;
+pub(crate) mod show_health;
+pub(crate) mod show_limits;
+pub(crate) mod show_metrics;
+pub(crate) mod show_stats;
+pub(crate) mod socket;
+pub(crate) mod stream_events;
+pub(crate) mod subscriptions;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytestring::ByteString;
+use domain::{Event, Name};
+use feed::{Encode, Encoded};
+use parking_lot::Mutex;
+use protocol::EventView;
+use protocol::live::event_frame;
+use serde_json::value::RawValue;
+use supervision::{ActorRef, SupervisorRef};
+
+use book::Book;
+use hub::Hub;
+use lookout::Lookout;
+use metrics::LiveMetrics;
+pub use settings::LiveSettings;
+
+/// What all sessions of this process share.
+pub(crate) struct Live {
+    pub(crate) settings: LiveSettings,
+    pub(crate) metrics: LiveMetrics,
+    /// Over hubs and sessions.
+    pub(crate) supervisor: SupervisorRef,
+    /// Who is connected.
+    pub(crate) book: Book,
+    pub(crate) lookout: Lookout,
+    hubs: Mutex<Vec<ActorRef<Hub>>>,
+    hub_count: AtomicUsize,
+}
+
+impl Live {
+    /// Without sessions and hubs.
+    pub(crate) fn new(settings: LiveSettings, metrics: LiveMetrics, supervisor: SupervisorRef) -> Self {
+        Self {
+            settings,
+            metrics,
+            supervisor,
+            book: Book::default(),
+            lookout: Lookout::default(),
+            hubs: Mutex::default(),
+            hub_count: AtomicUsize::new(0),
+        }
+    }
+
+    /// The number of a new hub.
+    fn next_hub(&self) -> usize {
+        self.hub_count.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    fn add_hub(&self, hub: ActorRef<Hub>) {
+        self.hubs.lock().push(hub);
+    }
+
+    /// One a web thread.
+    pub(crate) fn hubs(&self) -> Vec<ActorRef<Hub>> {
+        self.hubs.lock().clone()
+    }
+
+    /// Says something to every session that is subscribed to a topic; answers to how many.
+    pub(crate) fn say(&self, root: protocol::live::topic::Root, text: &ByteString) -> usize {
+        for hub in self.hubs() {
+            // A mailbox that is full is one whose thread stalls; its sessions are not reached by anything then.
+            if hub.tell(hub::Say { root, text: text.clone() }).is_err() {
+                self.metrics.drops.with_label_values(&["hub_full"]).inc();
+            }
+        }
+        self.book.subscribed(root)
+    }
+}
+
+/// Makes the wire form of events of the log that `epoch` names.
+#[must_use]
+pub fn encoder(epoch: &str) -> Encode {
+    let epoch: Arc<str> = Arc::from(epoch);
+    Arc::new(move |event: &Event, queue: Option<&Name>| {
+        encode(event, queue, &epoch).unwrap_or_else(|error| {
+            // An event's data was JSON when it was stored. Without it the fact itself is still told.
+            tracing::error!(seq = event.seq, %error, "an event cannot be shown");
+            Encoded { frame: ByteString::new(), event: 0..0 }
+        })
+    })
+}
+
+fn encode(event: &Event, queue: Option<&Name>, epoch: &str) -> Result<Encoded, serde_json::Error> {
+    let view = EventView {
+        seq: event.seq,
+        at: event.at,
+        kind: event.kind.as_str().to_owned(),
+        task_id: event.task,
+        agent_id: event.agent,
+        attempt: event.attempt,
+        queue: queue.map(Name::to_string),
+        correlation_id: event.correlation_id.to_string(),
+        data: RawValue::from_string(event.data.to_string())?,
+    };
+    let (frame, alone) = event_frame::encode(&view, event.kind, epoch)?;
+    Ok(Encoded { frame: frame.into(), event: alone })
+}

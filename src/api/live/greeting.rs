@@ -1,0 +1,91 @@
+//! How a session begins: what it asked for on connecting.
+
+use std::sync::Arc;
+
+use protocol::live::client::Place;
+use protocol::live::topic::Root;
+use protocol::query::Pairs;
+
+/// The five places to connect, with the topics of whoever names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Dashboard,
+    Agents,
+    Coordination,
+    Tasks,
+    System,
+}
+
+impl Endpoint {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Dashboard, Self::Agents, Self::Coordination, Self::Tasks, Self::System];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dashboard => "dashboard",
+            Self::Agents => "agents",
+            Self::Coordination => "coordination",
+            Self::Tasks => "tasks",
+            Self::System => "system",
+        }
+    }
+
+    const fn topics(self) -> &'static [Root] {
+        match self {
+            Self::Dashboard => &[Root::Agents, Root::Coordination, Root::Tasks, Root::System],
+            Self::Agents => &[Root::Agents, Root::System],
+            Self::Coordination => &[Root::Coordination, Root::Alerts, Root::System],
+            Self::Tasks => &[Root::Tasks, Root::Agents],
+            Self::System => &[Root::System, Root::Alerts],
+        }
+    }
+}
+
+/// What a session is opened with.
+#[derive(Debug, Clone)]
+pub(crate) struct Greeting {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) id: Arc<str>,
+    /// As they are written.
+    pub(crate) topics: Vec<String>,
+    pub(crate) resume: Option<Place>,
+    /// Closed rather than told, when it does not keep up.
+    pub(crate) is_strict: bool,
+}
+
+impl Greeting {
+    /// From the parameters of the address.
+    ///
+    /// # Errors
+    /// The name of a parameter, and what is wrong with it.
+    pub(crate) fn read(endpoint: Endpoint, pairs: Pairs) -> Result<Self, (String, &'static str)> {
+        let mut greeting = Self {
+            endpoint,
+            id: Arc::from(format!("ws_{:016x}", rand::random::<u64>())),
+            topics: endpoint.topics().iter().map(|root| root.as_str().to_owned()).collect(),
+            resume: None,
+            is_strict: false,
+        };
+        for (name, value) in pairs {
+            match name.as_str() {
+                "subscriptions" => {
+                    greeting.topics =
+                        value.split(',').filter(|text| !text.trim().is_empty()).map(str::to_owned).collect();
+                }
+                // The gate has read it.
+                "access_token" => {}
+                "resume" => {
+                    let place = Place::read(&value).ok_or((name, "is a place like EPOCH:OFFSET"))?;
+                    greeting.resume = Some(place);
+                }
+                "strict" => match value.as_str() {
+                    "true" => greeting.is_strict = true,
+                    "false" => greeting.is_strict = false,
+                    _ => return Err((name, "is true or false")),
+                },
+                _ => return Err((name, "is no parameter of this route")),
+            }
+        }
+        Ok(greeting)
+    }
+}
