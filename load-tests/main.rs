@@ -7,6 +7,7 @@
 mod commands;
 mod database;
 mod end_to_end;
+mod fan_out;
 mod flood;
 mod layers;
 mod report;
@@ -57,6 +58,8 @@ enum Scenario {
     EndToEnd,
     /// Each command of `hive`, from start to end of its process; needs neither clients nor runs.
     Cli,
+    /// So many sessions over WebSocket, of which one of ten never reads; needs no runs.
+    FanOut,
     /// Other tasks beside a process that prints without end; needs neither clients nor runs.
     Flood,
 }
@@ -91,6 +94,10 @@ fn main() -> Result<()> {
             );
             let server = runtime.block_on(server::Server::start(None))?;
             return commands::measure(&server, arguments.json);
+        }
+        Scenario::FanOut => {
+            anyhow::ensure!(database.is_none(), "what a session costs is measured on SQLite");
+            return runtime.block_on(fan_out::measure(clients, time, arguments.json));
         }
         Scenario::Flood => {
             anyhow::ensure!(database.is_none(), "what a file grows by is among what is measured: on SQLite");
