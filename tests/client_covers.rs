@@ -19,6 +19,8 @@ use crate::openapi::document;
 /// Operations that no method of the client asks for, and why.
 const WITHOUT: &[(&str, &str)] = &[
     ("GET /api/v2/openapi.json", "it is for programs that read contracts; the client is made with one"),
+    ("GET /api/asyncapi.json", "it is for programs that read contracts"),
+    ("GET /api/v2/events/stream", "for clients of server-sent events; `events` has the same, page by page"),
     ("GET /health/live", "for probes, which speak HTTP themselves"),
 ];
 
@@ -103,6 +105,13 @@ async fn all() -> Result<BTreeMap<&'static str, String>> {
         system(),
         actors(&ActorQuery::default()),
         nodes(),
+        live_limits(),
+        live_contract(),
+        live_stats(),
+        live_health(),
+        live_metrics(),
+        broadcast("tasks", "maintenance", &1),
+        disconnect(id),
         performance(&PerformanceQuery::default()),
         health(),
         ready(),

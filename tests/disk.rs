@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tests::watcher::Watcher;
 use tests::{Hive, Options, program};
 
 /// A file system in memory that is unmounted when it is dropped. Declare it before the hive that lives on it.
@@ -126,6 +127,22 @@ async fn a_full_disk_refuses_submits_loses_nothing_and_is_well_again_when_there_
     drop(hive);
     let hive = Hive::start_with(options).await?;
     assert_eq!(stored(&hive).await?, acknowledged, "after a kill as well");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_disk_of_which_less_than_a_twentieth_is_free_is_alerted() -> Result<()> {
+    let disk = Tmpfs::mount(64 << 20)?;
+    let hive = Hive::start_with(Options::default().folder(&disk.folder)).await?;
+    let mut watcher = Watcher::connect(&hive, "system").await?;
+    watcher.of_type("dashboard_initialized").await?;
+    std::fs::write(disk.filler(), vec![7; 61 << 20])?;
+    let raised = watcher.of_type("critical_alert").await?;
+    ensure!(raised["data"]["alerts"][0]["level"] == "critical", "{raised}");
+    ensure!(raised.to_string().contains("disk_nearly_full"), "{raised}");
+    std::fs::remove_file(disk.filler())?;
+    let over = watcher.of_type("critical_alert").await?;
+    ensure!(over["data"]["alerts"][0]["level"] == "resolved", "{over}");
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn document() -> Result<Value> {
 }
 
 /// Where `tests/run` installs the programs that look at the document.
-fn tool(path: &str) -> Result<PathBuf> {
+pub(crate) fn tool(path: &str) -> Result<PathBuf> {
     let target = program().parent().and_then(Path::parent).context("a target folder")?.to_owned();
     let tool = target.join("contract").join(path);
     ensure!(tool.exists(), "{} is not there: run `tests/run`, which installs it", tool.display());

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::Hive;
+use tests::watcher::Watcher;
 
 use crate::api_tasks::{act, each};
 use crate::openapi::document;
@@ -13,6 +14,9 @@ struct Variables {
     task: String,
     agent: String,
     key: String,
+    connection: String,
+    /// Holds the connection.
+    _watcher: Watcher,
 }
 
 /// Something of everything, in the state that a request is about: reports need an attempt, a retry a dead letter.
@@ -38,7 +42,10 @@ async fn prepare(hive: &Hive, place: usize, url: &str, body: &str) -> Result<Var
     }
     let key = json!({"name": format!("key-{place}"), "role": "viewer"});
     let key = hive.post("/api/v2/auth/keys", &key, 201).await?;
-    Ok(Variables { task, agent, key: key["id"].as_str().context("an id")?.to_owned() })
+    let mut watcher = Watcher::connect(hive, "system").await?;
+    let connection = watcher.frame().await?["connection_id"].as_str().context("an id")?.to_owned();
+    let key = key["id"].as_str().context("an id")?.to_owned();
+    Ok(Variables { task, agent, key, connection, _watcher: watcher })
 }
 
 impl Variables {
@@ -47,6 +54,7 @@ impl Variables {
             ("{{task_id}}", self.task.as_str()),
             ("{{agent_id}}", &self.agent),
             ("{{key_id}}", &self.key),
+            ("{{disconnect_id}}", &self.connection),
             ("{{queue}}", "reports"),
         ];
         known.into_iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
@@ -78,6 +86,12 @@ async fn every_request_of_the_collection_is_taken_by_a_real_hive() -> Result<()>
         }
         let answer = sent.send().await?;
         let status = answer.status();
+        if path.ends_with("/stream") {
+            // It goes on without an end.
+            ensure!(status.is_success(), "{name}: {path} answered {status}");
+            asked += 1;
+            continue;
+        }
         let text = answer.text().await?;
         ensure!(status.is_success() && !path.contains(':'), "{name}: {path} answered {status}: {text}");
         // Where each item has its own answer, each of them is a good one.

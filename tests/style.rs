@@ -24,7 +24,6 @@ const ALLOWED_NAMES: &[(&str, &str)] = &[
     ("DataDir", "the type of `data_dir`"),
     ("DataFolder", "the type of `data_folder`"),
 ];
-
 /// Verbs that hide what a function does, as the first word of a longer name.
 const EMPTY_VERBS: [&str; 2] = ["process", "do"];
 
@@ -59,11 +58,12 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Libraries that shape a layer, and the only crates that may name them as a dependency.
 const HOMES: &[(&str, &[&str])] = &[
-    ("actix", &["supervision", "runtime", "hive"]),
+    ("actix", &["supervision", "runtime", "api", "hive"]),
     ("actix-http", &["api"]),
     ("actix-server", &["api"]),
     ("actix-service", &["api"]),
     ("actix-web", &["api", "hive"]),
+    ("actix-web-actors", &["api"]),
     ("clap", &["hive"]),
     ("diesel", &["store"]),
     ("diesel-async", &["store"]),
