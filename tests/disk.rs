@@ -223,7 +223,7 @@ async fn a_database_of_a_newer_hive_is_refused_and_left_alone() -> Result<()> {
     assert_eq!(output.status.code(), Some(74), "{said}");
     let words = "hive: the database was written by a newer hive (it has migration 29990101000000, this program knows up to";
     assert!(said.contains(words), "{said}");
-    assert!(said.contains("start the newer hive") && !said.contains("panicked"), "{said}");
+    assert!(said.contains("use the newer hive") && !said.contains("panicked"), "{said}");
     alter("DELETE FROM __diesel_schema_migrations WHERE version = '29990101000000'")?;
     let hive = Hive::start_with(options).await?;
     assert_eq!(stored(&hive).await?, [id], "it is as it was");

@@ -20,7 +20,7 @@ const BROKEN_RANGE: &str = "must be from 5m to 30d: a whole number with its unit
 #[into_params(parameter_in = Query)]
 pub struct PerformanceQuery {
     /// How far back, from 5m to 30d: a whole number with its unit, m, h or d. 1h when missing.
-    #[param(rename = "range", value_type = Option<String>, pattern = "^[1-9][0-9]{0,4}[mhd]$", example = "1h")]
+    #[param(rename = "range", value_type = Option<String>, pattern = "^(([5-9]|[1-9][0-9]{1,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)m|([1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h|([1-9]|[12][0-9]|30)d)$", example = "1h")]
     pub range_s: Option<u32>,
 }
 

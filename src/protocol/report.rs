@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 use crate::figures::{ErrorView, UsageView};
 use crate::{ProblemDetails, Request, object, whole};
 
+/// Largest whole number that every reader of JSON takes for itself, 2^53 - 1.
+const EXACT_MAX: u64 = (1 << 53) - 1;
 const ATTEMPT_RULE: &str = "is required: the number of the attempt that the assignment named, from 1";
 
 /// `POST /tasks/{id}/heartbeat`.
@@ -91,7 +93,7 @@ pub struct OutputRequest {
     /// Makes it safe to send again: the `stored_bytes` of the answer before this one, 0 for the first. Where more is
     /// stored, this text was stored before, and nothing is written.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::option")]
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     pub after_bytes: Option<u64>,
 }
 
@@ -115,6 +117,8 @@ impl Request for OutputRequest {
         let fits = (1..=limits::OUTPUT_CHUNK_BYTES_MAX).contains(&self.text.len());
         review.require(fits && !self.text.contains('\0'), "text", "must be 1 to 65536 bytes without U+0000");
         let Self { attempt, text, after_bytes } = self;
+        let is_exact = after_bytes.is_none_or(|bytes| bytes <= EXACT_MAX);
+        review.require(is_exact, "after_bytes", "must be at most 9007199254740991");
         review.finish().map(|()| OutputAsked { attempt, text: Arc::from(text), after_bytes })
     }
 }
