@@ -93,7 +93,7 @@ pub struct OutputRequest {
     /// Makes it safe to send again: the `stored_bytes` of the answer before this one, 0 for the first. Where more is
     /// stored, this text was stored before, and nothing is written.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "whole::option")]
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
     pub after_bytes: Option<u64>,
 }
 
