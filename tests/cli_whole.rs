@@ -8,8 +8,17 @@ use anyhow::{Context, Result};
 use crate::cli::{bare, run};
 
 /// Methods of the client that no command calls, and why.
-const NOT_COMMANDS: [(&str, &str); 1] =
-    [("dead_letters", "`hive task list --state failed` lists the same tasks")];
+const NOT_COMMANDS: [(&str, &str); 8] = [
+    ("dead_letters", "`hive task list --state failed` lists the same tasks"),
+    ("live_limits", OF_SESSIONS),
+    ("live_contract", OF_SESSIONS),
+    ("live_stats", OF_SESSIONS),
+    ("live_health", OF_SESSIONS),
+    ("live_metrics", OF_SESSIONS),
+    ("broadcast", OF_SESSIONS),
+    ("disconnect", OF_SESSIONS),
+];
+const OF_SESSIONS: &str = "it is about WebSocket sessions, and no command opens one";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

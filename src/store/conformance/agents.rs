@@ -23,7 +23,7 @@ pub(super) fn an_agent_is_registered_under_a_free_name<R: Rig>() {
     assert_eq!(world.ask(|readers| readers.all_agents()), [*agent.clone()]);
     let event = world.events.last().unwrap();
     assert_eq!((event.kind, event.agent), (EventKind::AgentRegistered, Some(agent.id)));
-    assert_eq!(&*event.data, r#"{"name":"ada"}"#);
+    assert_eq!(&*event.data, r#"{"name":"ada","health":"active"}"#);
     let told = world.told(|world| assert!(matches!(world.agent_with("ada", |_| {}), Registered::NameTaken)));
     assert_eq!(told, []);
 }
