@@ -62,3 +62,9 @@ async fn one_post_is_one_sync_of_the_disk_before_its_201() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_ledger_finds_what_is_done_to_a_database_behind_its_hive() -> Result<()> {
+    assert_eq!(tests::ledger::self_test::run().await?.len(), 5);
+    Ok(())
+}
