@@ -3,7 +3,9 @@
 
 pub mod database;
 pub mod ledger;
+pub mod platter;
 pub mod processes;
+pub mod shim;
 pub mod sockets;
 pub mod watcher;
 pub mod worker;

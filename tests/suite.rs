@@ -49,6 +49,7 @@ mod postgres;
 mod postgres_outages;
 mod postgres_tls;
 mod postman;
+mod power_cuts;
 mod process_agents;
 mod process_crashes;
 mod process_guard;

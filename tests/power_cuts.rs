@@ -1,0 +1,275 @@
+//! The machine loses power, again and again, under load: what was not synced is gone, all of it or at random, torn within
+//! sectors. Nothing acknowledged is lost, nothing is completed twice, the database is whole.
+//!
+//! The power is cut by the layer before the real program (`shim.c`), which notes what it writes and syncs, and by the model
+//! of what a disk then holds (`platter.rs`). That both can be believed is shown by a disk that lies.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use domain::TaskId;
+use serde_json::{Value, json};
+use tests::ledger::{Breach, Crowd, Remote, Verdict, check, promises, report};
+use tests::platter::{Cut, Kind, Platter, records};
+use tests::shim::{Lever, Shim, Where};
+use tests::{Hive, PATIENCE, free_address};
+
+/// A cycle with fewer acknowledged submits proves too little to be counted.
+const ACCEPTED_MIN: u64 = 50;
+/// How long a hive lives at least and at most, in milliseconds.
+const LIFE_MS: (u64, u64) = (100, 900);
+
+/// What lies on the disk of a hive that was killed, and has synced what it has synced.
+fn platter(shim: &Shim, before: Platter) -> Result<Platter> {
+    let mut platter = before;
+    let noted = std::fs::read(&shim.log)?;
+    for record in records(&noted)? {
+        platter.play(&record)?;
+    }
+    Ok(platter)
+}
+
+/// Takes a database out of the image of a disk and asks SQLite whether it is whole; answers what `sql` prints there.
+fn looked_at(folder: &Path, sql: &str) -> Result<String> {
+    let words = format!("PRAGMA integrity_check; {sql}");
+    let told = Command::new("sqlite3").arg(folder.join("hive.db")).arg(words).output();
+    let told = told.context("install sqlite3: this test looks into a database with it")?;
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    let whole = said.strip_prefix("ok\n");
+    ensure!(whole.is_some(), "the database is not whole: {said}{}", String::from_utf8_lossy(&told.stderr));
+    Ok(whole.unwrap_or_default().trim().to_owned())
+}
+
+/// Cuts the power: the hive is gone, its data folder is what the disk holds.
+fn cut(shim: &Shim, hive: &mut Hive, before: Platter, how: Cut) -> Result<Platter> {
+    hive.kill()?;
+    let platter = platter(shim, before)?;
+    let looked = shim.folder.join("looked-at");
+    platter.restore(how, &looked)?;
+    // A hive that had not yet made its database has promised nothing.
+    if looked.join("hive.db").exists() {
+        looked_at(&looked, "")?;
+    }
+    std::fs::remove_dir_all(&looked)?;
+    platter.restore(how, &shim.hive_folder())?;
+    std::fs::remove_file(&shim.log)?;
+    Platter::of(&shim.folder)
+}
+
+/// What became of the promises of a hive that lost its power so often.
+struct Outcome {
+    verdict: Verdict,
+    cycles: usize,
+    replayed: u64,
+    ready: Vec<Duration>,
+}
+
+/// Cuts the power until so many cycles count: everything unsynced is dropped in the first of each three, some of it in the
+/// others. Then lets the work come to its end and checks every promise.
+async fn power_lost(cycles: usize) -> Result<Outcome> {
+    let (shim, books) = (Shim::new()?, tempfile::tempdir()?);
+    let options = shim.options().bind(free_address()?).set("HIVE__LEASE__TTL_MS", 2_000);
+    let mut platter = Platter::of(&shim.folder)?;
+    let mut hive = Hive::start_with(options.clone()).await?;
+    let remote = Remote::new(&hive.url, &hive.token)?;
+    let agent = remote.agent("steady", 1_000).await?;
+    let crowd = Crowd::begin(&remote, &agent, books.path(), "crowd", (64, 32));
+    let mut ready = Vec::new();
+    let mut tried = 0;
+    while ready.len() < cycles {
+        ensure!(tried < cycles * 3, "too few cycles have {ACCEPTED_MIN} submits: {} of {tried}", ready.len());
+        tried += 1;
+        let before = crowd.counts.accepted.load(Ordering::Relaxed);
+        tokio::time::sleep(life(tried)).await;
+        let how = if tried % 3 == 1 { Cut::Strict } else { Cut::Torn(u64::try_from(tried)?) };
+        platter = cut(&shim, &mut hive, platter, how).with_context(|| format!("cut {tried}, {how:?}"))?;
+        let counts = crowd.counts.accepted.load(Ordering::Relaxed) - before >= ACCEPTED_MIN;
+        let began = Instant::now();
+        hive = Hive::start_with(options.clone()).await.with_context(|| format!("cut {tried}, {how:?}"))?;
+        if counts {
+            ready.push(began.elapsed());
+        }
+    }
+    let replayed = crowd.counts.replayed.load(Ordering::Relaxed);
+    crowd.end(&remote).await?;
+    let verdict = check(&remote, &promises(books.path())?).await?;
+    hive.kill()?;
+    looked_at(&shim.hive_folder(), "")?;
+    ready.sort();
+    Ok(Outcome { verdict, cycles: ready.len(), replayed, ready })
+}
+
+/// How long the hive of a cycle lives: spread over the whole range, and the same in every run.
+fn life(cycle: usize) -> Duration {
+    let place = u64::try_from(cycle).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    Duration::from_millis(LIFE_MS.0 + place % (LIFE_MS.1 - LIFE_MS.0))
+}
+
+fn must_hold(verdict: &Verdict) {
+    let broken: Vec<_> = verdict.breaches.iter().take(20).map(ToString::to_string).collect();
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn slow_ten_power_cuts_under_sixty_four_clients_break_no_promise() -> Result<()> {
+    must_hold(&power_lost(10).await?.verdict);
+    Ok(())
+}
+
+#[tokio::test]
+async fn chaos_a_hundred_power_cuts_under_sixty_four_clients_break_no_promise() -> Result<()> {
+    let outcome = power_lost(100).await?;
+    let at = |share: usize| outcome.ready.get(outcome.ready.len() * share / 100).copied().unwrap_or_default();
+    let figures = json!({
+        "cycles": outcome.cycles, "replayed": outcome.replayed,
+        "ready_p50_ms": u64::try_from(at(50).as_millis())?, "ready_p99_ms": u64::try_from(at(99).as_millis())?,
+    });
+    report("power cut", &outcome.verdict, figures)?;
+    must_hold(&outcome.verdict);
+    Ok(())
+}
+
+/// Clients at work until so many tasks are completed; all their promises are in `books`.
+async fn worked(hive: &Hive, books: &Path, name: &str, tasks: u64) -> Result<()> {
+    let remote = Remote::new(&hive.url, &hive.token)?;
+    let agent = remote.agent(name, 100).await?;
+    let crowd = Crowd::begin(&remote, &agent, books, name, (8, 4));
+    let began = Instant::now();
+    while crowd.counts.completed.load(Ordering::Relaxed) < tasks {
+        ensure!(began.elapsed() < PATIENCE, "it does not go on:\n{}", hive.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    crowd.end(&remote).await
+}
+
+#[tokio::test]
+async fn a_disk_that_answers_syncs_without_doing_them_is_found_out_by_the_ledger() -> Result<()> {
+    let (shim, books) = (Shim::new()?, tempfile::tempdir()?);
+    let before = Platter::of(&shim.folder)?;
+    let mut hive = Hive::start_with(shim.options()).await?;
+    worked(&hive, books.path(), "honest", 30).await?;
+    let honest = promises(books.path())?.len();
+    shim.set(Lever::Lies, 1)?;
+    worked(&hive, books.path(), "deceived", 30).await?;
+    cut(&shim, &mut hive, before, Cut::Strict)?;
+    shim.set(Lever::Lies, 0)?;
+    let hive = Hive::start_with(shim.options()).await?;
+    let found = check(&Remote::new(&hive.url, &hive.token)?, &promises(books.path())?).await;
+    let breaches = found?.breaches;
+    let missing = breaches.iter().filter(|breach| matches!(breach, Breach::Missing(_))).count();
+    ensure!(missing >= 30, "the disk has lied, and of {honest} and more promises {missing} are missed");
+    Ok(())
+}
+
+/// The answers that began to leave, in their order: where in the notes, and what they say.
+fn accepted<'a>(noted: &'a [tests::platter::Record<'a>]) -> Vec<(usize, String)> {
+    let mut said: HashMap<i32, String> = HashMap::new();
+    let mut found = Vec::new();
+    for (place, record) in noted.iter().enumerate() {
+        if record.kind != Kind::Sent {
+            continue;
+        }
+        let text = String::from_utf8_lossy(record.content);
+        let answer = said.entry(record.fd).or_default();
+        if text.starts_with("HTTP/1.1") {
+            answer.clear();
+        }
+        answer.push_str(&text);
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+        let body = body.and_then(|body| serde_json::from_str::<Value>(body).ok());
+        if answer.starts_with("HTTP/1.1 201")
+            && let Some(id) = body.as_ref().and_then(|body| body["id"].as_str())
+            && id.starts_with("task_")
+        {
+            found.push((place, id.to_owned()));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn no_201_leaves_before_a_power_cut_would_leave_its_task_on_the_disk() -> Result<()> {
+    let shim = Shim::new()?;
+    let mut platter = Platter::of(&shim.folder)?;
+    let mut hive = Hive::start_with(shim.options()).await?;
+    // What leaves too early has time to.
+    shim.set(Lever::SyncDelayUs, 300_000)?;
+    let submits = (0..8).map(|number| {
+        let hive = &hive;
+        async move {
+            for again in 0..4 {
+                hive.submit(&json!({"title": format!("task {number}-{again}")})).await?;
+            }
+            anyhow::Ok(())
+        }
+    });
+    futures_util::future::try_join_all(submits).await?;
+    hive.kill()?;
+    let noted = std::fs::read(&shim.log)?;
+    let noted = records(&noted)?;
+    let accepted = accepted(&noted);
+    ensure!(accepted.len() == 32, "{} of 32 answers were noted", accepted.len());
+    let looked = shim.folder.join("looked-at");
+    let mut played = 0;
+    for (place, task) in accepted {
+        for record in noted.get(played..place).context("notes in their order")? {
+            platter.play(record)?;
+        }
+        played = place;
+        platter.restore(Cut::Strict, &looked)?;
+        let id: TaskId = task.parse()?;
+        let sql = format!("SELECT count(*) FROM tasks JOIN task_specs ON task_id = id WHERE id = {}", id.raw());
+        let count = looked_at(&looked, &sql)?;
+        ensure!(count == "1", "{task} was acknowledged before it was on the disk");
+    }
+    Ok(())
+}
+
+/// A sync or write of such a file fails once, under work; answers how the program ended and what it said.
+async fn failed(
+    shim: &Shim,
+    books: &Path,
+    (lever, n, place): (Lever, i64, Where),
+) -> Result<(std::process::ExitStatus, String)> {
+    let mut hive = Hive::start_with(shim.options()).await?;
+    let remote = Remote::new(&hive.url, &hive.token)?;
+    let name = format!("{lever:?}-{n}-{place:?}");
+    let agent = remote.agent(&name, 100).await?;
+    worked(&hive, books, &format!("{name}-before"), 20).await?;
+    let crowd = Crowd::begin(&remote, &agent, books, &name, (8, 4));
+    shim.fail(lever, n, place)?;
+    let ended = hive.ended().await;
+    shim.fail(lever, 0, Where::Anywhere)?;
+    let said = hive.log();
+    drop(crowd);
+    Ok((ended?, said))
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_ends_the_hive_with_the_reason_and_nothing_acknowledged_is_lost_even_in_a_power_cut()
+-> Result<()> {
+    let (shim, books) = (Shim::new()?, tempfile::tempdir()?);
+    let mut platter = Platter::of(&shim.folder)?;
+    for (place, words) in [
+        (Where::Log, "the disk did not confirm a sync; what it holds is unknown: ending"),
+        (Where::Database, "a checkpoint failed"),
+    ] {
+        let (ended, said) = failed(&shim, books.path(), (Lever::FailSyncIn, 5, place)).await?;
+        let signal = std::os::unix::process::ExitStatusExt::signal(&ended);
+        assert_eq!(signal, Some(rustix::process::Signal::ABORT.as_raw()), "{place:?}: {ended}:\n{said}");
+        ensure!(said.contains(words) && said.contains("disk I/O error"), "{place:?}: {said}");
+        // The kernel has dropped what it could not sync, and shows it all the same until the power goes: a hive that
+        // builds upon it loses what it acknowledges now.
+        let mut hive = Hive::start_with(shim.options()).await?;
+        worked(&hive, books.path(), &format!("after-{place:?}"), 20).await?;
+        platter = cut(&shim, &mut hive, platter, Cut::Strict)?;
+        let hive = Hive::start_with(shim.options()).await?;
+        must_hold(&check(&Remote::new(&hive.url, &hive.token)?, &promises(books.path())?).await?);
+        drop(hive);
+    }
+    Ok(())
+}
