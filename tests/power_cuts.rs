@@ -5,13 +5,15 @@
 //! of what a disk then holds (`platter.rs`). That both can be believed is shown by a disk that lies.
 
 use std::collections::HashMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use domain::TaskId;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::ledger::{Breach, Crowd, Remote, Verdict, check, promises, report};
 use tests::platter::{Cut, Kind, Platter, records};
@@ -50,10 +52,8 @@ fn cut(shim: &Shim, hive: &mut Hive, before: Platter, how: Cut) -> Result<Platte
     let platter = platter(shim, before)?;
     let looked = shim.folder.join("looked-at");
     platter.restore(how, &looked)?;
-    // A hive that had not yet made its database has promised nothing.
-    if looked.join("hive.db").exists() {
-        looked_at(&looked, "")?;
-    }
+    ensure!(looked.join("hive.db").exists(), "the database is gone, and it had promised something");
+    looked_at(&looked, "")?;
     std::fs::remove_dir_all(&looked)?;
     platter.restore(how, &shim.hive_folder())?;
     std::fs::remove_file(&shim.log)?;
@@ -146,6 +146,23 @@ async fn worked(hive: &Hive, books: &Path, name: &str, tasks: u64) -> Result<()>
     crowd.end(&remote).await
 }
 
+/// A sync failed: waits for the end of the hive, which clients and workers ask for more until then.
+async fn ended_at_work(hive: &mut Hive, books: &Path, name: &str) -> Result<ExitStatus> {
+    let remote = Remote::new(&hive.url, &hive.token)?;
+    let crowd = match remote.send(Method::GET, "/api/v2/agents", None, &Value::Null).await {
+        Some(told) if told.status == StatusCode::OK => {
+            let agent = told.body["items"][0]["id"].as_str().context("an agent")?.to_owned();
+            Some(Crowd::begin(&remote, &agent, books, name, (8, 4)))
+        }
+        _ => None,
+    };
+    let ended = hive.ended().await;
+    if let Some(crowd) = crowd {
+        crowd.abandon();
+    }
+    ended
+}
+
 #[tokio::test]
 async fn a_disk_that_answers_syncs_without_doing_them_is_found_out_by_the_ledger() -> Result<()> {
     let (shim, books) = (Shim::new()?, tempfile::tempdir()?);
@@ -222,31 +239,31 @@ async fn no_201_leaves_before_a_power_cut_would_leave_its_task_on_the_disk() -> 
         played = place;
         platter.restore(Cut::Strict, &looked)?;
         let id: TaskId = task.parse()?;
-        let sql = format!("SELECT count(*) FROM tasks JOIN task_specs ON task_id = id WHERE id = {}", id.raw());
+        let sql =
+            format!("SELECT count(*) FROM tasks JOIN task_specs ON task_id = id WHERE id = {}", id.raw());
         let count = looked_at(&looked, &sql)?;
         ensure!(count == "1", "{task} was acknowledged before it was on the disk");
     }
     Ok(())
 }
 
-/// A sync or write of such a file fails once, under work; answers how the program ended and what it said.
+/// A sync or write of such a file fails once, under work. Waits for the end of the hive.
 async fn failed(
     shim: &Shim,
     books: &Path,
     (lever, n, place): (Lever, i64, Where),
-) -> Result<(std::process::ExitStatus, String)> {
+) -> Result<(ExitStatus, String)> {
     let mut hive = Hive::start_with(shim.options()).await?;
     let remote = Remote::new(&hive.url, &hive.token)?;
-    let name = format!("{lever:?}-{n}-{place:?}");
-    let agent = remote.agent(&name, 100).await?;
+    let name = format!("{lever:?}-{n}-{place:?}").to_lowercase();
     worked(&hive, books, &format!("{name}-before"), 20).await?;
+    let agent = remote.agent(&name, 100).await?;
     let crowd = Crowd::begin(&remote, &agent, books, &name, (8, 4));
     shim.fail(lever, n, place)?;
     let ended = hive.ended().await;
-    shim.fail(lever, 0, Where::Anywhere)?;
-    let said = hive.log();
-    drop(crowd);
-    Ok((ended?, said))
+    shim.fail(lever, 0, Where::Files)?;
+    crowd.abandon();
+    Ok((ended?, hive.log()))
 }
 
 #[tokio::test]
@@ -254,22 +271,63 @@ async fn a_sync_that_fails_ends_the_hive_with_the_reason_and_nothing_acknowledge
 -> Result<()> {
     let (shim, books) = (Shim::new()?, tempfile::tempdir()?);
     let mut platter = Platter::of(&shim.folder)?;
-    for (place, words) in [
-        (Where::Log, "the disk did not confirm a sync; what it holds is unknown: ending"),
-        (Where::Database, "a checkpoint failed"),
+    for (lever, place, words) in [
+        (Lever::FailSyncIn, Where::Log, "the disk did not confirm a sync; what it holds is unknown: ending"),
+        (Lever::FailSyncIn, Where::Database, "a checkpoint failed"),
+        (Lever::FailWriteIn, Where::Log, "what it holds is unknown: ending"),
     ] {
-        let (ended, said) = failed(&shim, books.path(), (Lever::FailSyncIn, 5, place)).await?;
-        let signal = std::os::unix::process::ExitStatusExt::signal(&ended);
-        assert_eq!(signal, Some(rustix::process::Signal::ABORT.as_raw()), "{place:?}: {ended}:\n{said}");
-        ensure!(said.contains(words) && said.contains("disk I/O error"), "{place:?}: {said}");
+        let (ended, said) = failed(&shim, books.path(), (lever, 5, place)).await?;
+        let aborted = Some(rustix::process::Signal::ABORT.as_raw());
+        assert_eq!(ended.signal(), aborted, "{lever:?} {place:?}: {ended}:\n{said}");
+        ensure!(said.contains(words) && said.contains("disk I/O error"), "{lever:?} {place:?}: {said}");
         // The kernel has dropped what it could not sync, and shows it all the same until the power goes: a hive that
-        // builds upon it loses what it acknowledges now.
+        // builds upon it loses what it acknowledges from now on.
         let mut hive = Hive::start_with(shim.options()).await?;
-        worked(&hive, books.path(), &format!("after-{place:?}"), 20).await?;
+        worked(&hive, books.path(), &format!("after-{lever:?}-{place:?}").to_lowercase(), 20).await?;
         platter = cut(&shim, &mut hive, platter, Cut::Strict)?;
         let hive = Hive::start_with(shim.options()).await?;
         must_hold(&check(&Remote::new(&hive.url, &hive.token)?, &promises(books.path())?).await?);
-        drop(hive);
     }
     Ok(())
+}
+
+/// One sync after the other fails once, from the first one of a start on: the hive ends or does not start, says why,
+/// and the next one has everything that was acknowledged, after a power cut too.
+#[tokio::test]
+async fn chaos_each_of_sixty_syncs_of_a_hive_may_fail_and_no_promise_is_broken() -> Result<()> {
+    let (shim, books) = (Shim::new()?, tempfile::tempdir()?);
+    let mut platter = Platter::of(&shim.folder)?;
+    let mut hive = Hive::start_with(shim.options()).await?;
+    worked(&hive, books.path(), "before", 20).await?;
+    platter = cut(&shim, &mut hive, platter, Cut::Strict)?;
+    let mut last = None;
+    for n in 1..=60 {
+        shim.fail(Lever::FailSyncIn, n, Where::Files)?;
+        let log = shim.folder.join("data.log");
+        let before = std::fs::metadata(&log)?.len();
+        match Hive::start_with(shim.options()).await {
+            Ok(mut hive) => {
+                let ended = ended_at_work(&mut hive, books.path(), &format!("sync-{n}")).await?;
+                ensure!(!ended.success(), "sync {n} failed, and the hive ended as if nothing were: {ended}");
+                ensure!(hive.log().contains("disk I/O error"), "{n}: {}", hive.log());
+            }
+            Err(error) => {
+                let said = error.to_string();
+                ensure!(
+                    said.contains("Input/output error") || said.contains("disk I/O error"),
+                    "{n}: {said}"
+                );
+            }
+        }
+        shim.fail(Lever::FailSyncIn, 0, Where::Files)?;
+        let mut hive = Hive::start_with(shim.options()).await?;
+        worked(&hive, books.path(), &format!("after-{n}"), 5).await?;
+        let how = if n % 2 == 0 { Cut::Strict } else { Cut::Torn(u64::try_from(n)?) };
+        platter = cut(&shim, &mut hive, platter, how).with_context(|| format!("sync {n}, {how:?}"))?;
+        let hive = Hive::start_with(shim.options()).await?;
+        let verdict = check(&Remote::new(&hive.url, &hive.token)?, &promises(books.path())?).await?;
+        must_hold(&verdict);
+        last = Some(verdict);
+    }
+    report("failed sync", &last.context("a verdict")?, json!({"cycles": 60, "replayed": 0}))
 }

@@ -38,7 +38,7 @@ enum lever {
     FAIL_SYNC_IN,  /* the n-th sync from now on fails, once; 0: none */
     FAIL_WRITE_IN, /* the n-th write from now on fails, once; 0: none */
     FAIL_ERRNO,    /* with this */
-    FAIL_WHERE,    /* 0: whatever the file; otherwise only where `class` is this */
+    FAIL_WHERE,    /* 0: whatever the file; -1: whatever but a folder; otherwise only where `class` is this */
     LIES,          /* not 0: syncs are answered and not done */
     CLOCK_US,      /* the time of day is so much later (or earlier) than it is */
     SYNCS,         /* how many syncs have been asked for; written here */
@@ -149,7 +149,7 @@ __attribute__((constructor)) static void begin(void) {
 /* Counts a lever down; whether it has come to its end just now. */
 static int is_hit(enum lever lever, int fd) {
     int64_t where = levers[FAIL_WHERE], left = levers[lever];
-    if (where && where != class_of(fd)) return 0;
+    if (where < 0 ? class_of(fd) == FOLDER : where && where != class_of(fd)) return 0;
     while (left > 0) {
         if (atomic_compare_exchange_weak(&levers[lever], &left, left - 1)) return left == 1;
     }

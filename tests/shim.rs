@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -40,8 +40,8 @@ const LEVERS: u64 = 8;
 /// Files in which something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Where {
-    /// Whatever the file, folders too.
-    Anywhere = 0,
+    /// Whatever the file, but no folder: SQLite does not look at how the sync of a folder ends.
+    Files = -1,
     /// The database.
     Database = 2,
     /// Its write-ahead log.
@@ -84,13 +84,16 @@ impl Shim {
     /// A hive on the data folder, with the layer before it.
     #[must_use]
     pub fn options(&self) -> Options {
-        let text = |path: &Path| path.display().to_string();
+        self.unnoted().set("HIVE_SHIM_FOLDER", self.folder.display()).set("HIVE_SHIM_LOG", self.log.display())
+    }
+
+    /// The same, of which nothing is noted: only the levers work.
+    #[must_use]
+    pub fn unnoted(&self) -> Options {
         Options::default()
             .folder(&self.hive_folder())
-            .set("LD_PRELOAD", text(&self.library))
-            .set("HIVE_SHIM_FOLDER", text(&self.folder))
-            .set("HIVE_SHIM_LOG", text(&self.log))
-            .set("HIVE_SHIM_LEVERS", text(&self.levers_path))
+            .set("LD_PRELOAD", self.library.display())
+            .set("HIVE_SHIM_LEVERS", self.levers_path.display())
     }
 
     /// Moves a lever.

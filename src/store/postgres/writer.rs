@@ -56,7 +56,8 @@ impl PgWriter {
     /// One transaction. What was interned in it is forgotten when it fails.
     fn transact(&mut self, batch: &[Command], mode: Mode, turn: Turn) -> Result<Committed, Remedy> {
         let (now, last_seq) = self.begin(batch, turn)?;
-        let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, last_seq);
+        let most = (self.lanes_max, &self.metrics.quarantine);
+        let mut open = Batch::new(&mut self.conn, &mut self.lanes, most, now, last_seq);
         let nothing = open.mark();
         let committed = apply::apply(&mut open, batch, mode).and_then(|outcomes| {
             commit(&mut open, last_seq)?;

@@ -4,6 +4,7 @@
 //! below are fixed texts of `sqlite3_errstr`.
 
 use diesel::result::{DatabaseErrorKind, Error};
+use domain::TaskId;
 
 use crate::error::ReadError;
 
@@ -52,6 +53,16 @@ impl Failure {
     /// A row that cannot be understood.
     pub(crate) fn corrupt(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Corrupt { what: what.into(), why: why.into() }
+    }
+
+    /// The same, of a row that belongs to this task.
+    pub(crate) fn of_task(self, task: TaskId) -> Self {
+        match self {
+            Self::Corrupt { what, why } if what != task.to_string() => {
+                Self::corrupt(task.to_string(), format!("{what}: {why}"))
+            }
+            other => other,
+        }
     }
 
     /// What to do about it.

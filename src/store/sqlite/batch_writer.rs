@@ -75,7 +75,8 @@ impl SqliteWriter {
             .batch_execute("BEGIN IMMEDIATE")
             .map_err(|error| Failure::from(error).remedy().before_commit())?;
         let began = Instant::now();
-        let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, self.last_seq);
+        let most = (self.lanes_max, &self.metrics.quarantine);
+        let mut open = Batch::new(&mut self.conn, &mut self.lanes, most, now, self.last_seq);
         let nothing = open.mark();
         let written = apply::apply(&mut open, batch, mode).and_then(|outcomes| {
             open.flush().map_err(|failure| failure.remedy())?;

@@ -16,9 +16,11 @@ pub(crate) fn take(session: &mut Session<'_>) -> Result<Census, Failure> {
     let mut census = Census { seq, ..Census::default() };
     let counts: Vec<(i64, i16, i16, i64)> = session.conn.load(CountTasks {})?;
     for (lane, state, priority, count) in counts {
-        let unknown = || Failure::corrupt("task", format!("state {state}, priority {priority}"));
-        let state = TaskState::from_code(state).ok_or_else(unknown)?;
-        let priority = u8::try_from(priority).map_err(|_| unknown())?;
+        let (Some(known), Ok(priority)) = (TaskState::from_code(state), u8::try_from(priority)) else {
+            tracing::error!(state, priority, count, "tasks that cannot be understood are not counted");
+            continue;
+        };
+        let state = known;
         census.tasks.insert((LaneId(lane), state, priority), span(count));
     }
     let working: Vec<(i64, i64)> = session.conn.load(CountWorking {})?;
