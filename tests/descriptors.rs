@@ -13,6 +13,8 @@ use tests::{Hive, Options, PATIENCE};
 
 /// Files that the hive may open: about twice what it needs at rest.
 const FILES_MAX: usize = 64;
+/// Connections that say nothing: more than it can accept, and fewer than its listener lets wait (128).
+const CONNECTIONS: usize = 100;
 /// How long it stands at the limit.
 const HELD: Duration = Duration::from_secs(3);
 
@@ -44,10 +46,10 @@ async fn a_hive_that_may_open_no_more_files_neither_spins_nor_dies_nor_loses_and
             ensure!(began.elapsed() < PATIENCE, "round {round}: it does not go on:\n{}", hive.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let hogs = (0..200).map(|_| TcpStream::connect(&address)).collect::<Result<Vec<_>, _>>()?;
+        let hogs = (0..CONNECTIONS).map(|_| TcpStream::connect(&address)).collect::<Result<Vec<_>, _>>()?;
         let began = Instant::now();
         while open_files(&hive)? < FILES_MAX {
-            ensure!(began.elapsed() < PATIENCE, "200 connections do not exhaust {FILES_MAX} files");
+            ensure!(began.elapsed() < PATIENCE, "{CONNECTIONS} connections do not exhaust {FILES_MAX} files");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let before = used(hive.pid())?;

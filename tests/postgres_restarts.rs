@@ -15,15 +15,9 @@ use tests::{Hive, Options, PATIENCE};
 async fn answered(remote: &Remote, status: StatusCode) -> Result<()> {
     let began = Instant::now();
     loop {
-        let body = json!({"title": "probe", "requires": ["nobody"]});
-        let told = remote.send(Method::POST, "/api/v2/tasks", None, &body).await;
-        if let Some(told) = &told
-            && told.status == status
-        {
-            let task = told.body["id"].as_str().map(|id| format!("/api/v2/tasks/{id}/cancel"));
-            if let Some(path) = task {
-                remote.ask(Method::POST, &path, None, &json!({})).await?;
-            }
+        // Whoever is answered 503 may have been accepted all the same; a worker takes what was.
+        let told = remote.send(Method::POST, "/api/v2/tasks", None, &json!({"title": "probe"})).await;
+        if told.as_ref().is_some_and(|told| told.status == status) {
             return Ok(());
         }
         ensure!(began.elapsed() < PATIENCE, "no submit is answered {status}, but {told:?}");

@@ -145,8 +145,8 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
     }
     let (database, mut conn) = file(&options.data_dir)?;
     let is_new = migrate::run(&mut conn, migrate::MIGRATIONS, &options.data_dir)?.is_new;
-    let standing = standing(&mut Conn::from(conn), clock.now())
-        .map_err(|error| OpenError::Database(error.to_string()))?;
+    let standing =
+        standing(&mut Conn::from(conn), clock.now()).map_err(|error| OpenError::Database(error.reason()))?;
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = writer(options, &database, &clock, &metrics);
@@ -209,7 +209,7 @@ fn open_server(
     clock: Clock,
     lock: FolderLock,
 ) -> Result<Store, OpenError> {
-    let failed = |error: Failure| OpenError::Database(error.to_string());
+    let failed = |error: Failure| OpenError::Database(error.reason());
     let is_new = if options.is_migrating {
         migrate_server(&address)?.is_new
     } else {

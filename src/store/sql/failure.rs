@@ -65,6 +65,14 @@ impl Failure {
         }
     }
 
+    /// What happened, in the words of whoever knows: what the database said, where it said something.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Database(error) => error.to_string(),
+            Self::Corrupt { .. } | Self::Unfit(_) => self.to_string(),
+        }
+    }
+
     /// What to do about it.
     pub(crate) fn remedy(&self) -> Remedy {
         match self {

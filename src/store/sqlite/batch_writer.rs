@@ -50,7 +50,7 @@ impl SqliteWriter {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, OpenError> {
-        let said = |error: Failure| OpenError::Database(error.to_string());
+        let said = |error: Failure| OpenError::Database(error.reason());
         let mut conn =
             Conn::from(connection::writer(database).map_err(|error| OpenError::Database(error.to_string()))?);
         let (last_seq, last_at) = log::head(&mut conn).map_err(said)?;
@@ -166,8 +166,11 @@ impl BatchWriter for SqliteWriter {
             Ok(false) => "busy",
             Err(error) => {
                 let failure = Failure::from(error);
-                tracing::error!(error = %failure, "the write-ahead log cannot be truncated");
+                tracing::error!(error = failure.reason(), "the write-ahead log cannot be truncated");
                 if matches!(failure.remedy(), Remedy::DiskFailed(_)) {
+                    tracing::error!(
+                        "the disk did not confirm what it was given; what it holds is unknown: ending"
+                    );
                     // It syncs the database: what was committed may be lost if this went on.
                     std::process::abort();
                 }

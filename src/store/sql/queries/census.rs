@@ -20,8 +20,7 @@ pub(crate) fn take(session: &mut Session<'_>) -> Result<Census, Failure> {
             tracing::error!(state, priority, count, "tasks that cannot be understood are not counted");
             continue;
         };
-        let state = known;
-        census.tasks.insert((LaneId(lane), state, priority), span(count));
+        census.tasks.insert((LaneId(lane), known, priority), span(count));
     }
     let working: Vec<(i64, i64)> = session.conn.load(CountWorking {})?;
     census.working =
@@ -38,5 +37,5 @@ statement! {
 statement! {
     /// Working attempts by agent.
     CountWorking {} -> (BigInt, BigInt) =
-    "SELECT agent_id, count(*) FROM tasks WHERE state = 2 GROUP BY agent_id"
+    "SELECT agent_id, count(*) FROM tasks WHERE state = 2 AND agent_id IS NOT NULL GROUP BY agent_id"
 }
