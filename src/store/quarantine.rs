@@ -38,16 +38,20 @@ impl Quarantine {
         &self.count
     }
 
-    /// What was read of one task among many; `None` where it cannot be understood.
+    /// All of one task among many, as a claim or a janitor reads it; `None` where it cannot be understood.
     pub(crate) fn admit<T>(&self, task: i64, read: Result<T, Failure>) -> Result<Option<T>, Failure> {
+        let row = self.pass(task, read)?;
+        // Nearly always there is none, and then nobody waits for anybody here.
+        if row.is_some() && self.count.get() > 0 {
+            self.release(task);
+        }
+        Ok(row)
+    }
+
+    /// A part of one task among many, as a list reads it: what is wrong may be in the rest, so that nothing is released.
+    pub(crate) fn pass<T>(&self, task: i64, read: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match read {
-            Ok(row) => {
-                // Nearly always there is none, and then nobody waits for anybody here.
-                if self.count.get() > 0 {
-                    self.release(task);
-                }
-                Ok(Some(row))
-            }
+            Ok(row) => Ok(Some(row)),
             Err(Failure::Corrupt { what, why }) => {
                 self.note(task, &format!("{what}: {why}"));
                 Ok(None)

@@ -104,7 +104,7 @@ pub(crate) fn page(
         let Some(id) = merge.next(session)? else { break };
         last = Some(TaskId::from_raw(id));
         let read = looked_up(session, TaskId::from_raw(id), filter);
-        items.extend(session.quarantine.admit(id, read)?.flatten());
+        items.extend(session.quarantine.pass(id, read)?.flatten());
     }
     Ok(TaskPage { items, next_before: last.filter(|_| !merge.is_at_end()) })
 }

@@ -147,7 +147,7 @@ pub(crate) fn leases(session: &mut Session<'_>) -> Result<Vec<LeaseRecord>, Fail
     let rows: Vec<RawLease> = session.conn.load(Leases {})?;
     let mut leases = Vec::with_capacity(rows.len());
     for raw in rows {
-        leases.extend(session.quarantine.admit(raw.id, LeaseRecord::try_from(raw))?);
+        leases.extend(session.quarantine.pass(raw.id, LeaseRecord::try_from(raw))?);
     }
     Ok(leases)
 }
