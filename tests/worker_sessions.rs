@@ -140,7 +140,8 @@ async fn an_assignment_that_is_not_named_in_five_seconds_goes_back_uncharged_whe
         assert_eq!(task["failures"], 0, "{task}");
     }
     let attempts = hive.get(&format!("/api/v2/tasks/{id}/attempts")).await?;
-    assert_eq!(attempts["items"][0]["outcome"], "handed_back", "{attempts}");
+    let ended = (&attempts["items"][0]["outcome"], &attempts["items"][0]["error"]["kind"]);
+    assert_eq!(ended, (&json!("interrupted"), &json!("handed_back")), "{attempts}");
     let told = silent.report("complete", json!([about(&work[0], &json!({}))])).await?;
     assert_eq!(told[0]["status"], 409, "{told:?}");
     silent.ready(2).await?;
