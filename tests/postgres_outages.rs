@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, RequestBuilder};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tests::database::{Server, schema, sql};
+use tests::database::{LossyWay, Server, schema, sql};
 use tests::{Hive, Options, PATIENCE};
 
 fn on(url: &str) -> Options {
@@ -159,6 +159,36 @@ async fn a_server_that_crashes_under_load_and_comes_back_costs_time_and_no_task(
     until(&server.url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted", "1").await?;
     let Err(refused) = Hive::start_with(on(&server.url)).await else { bail!("two hives serve") };
     ensure!(refused.to_string().contains("is in use by another hive"), "{refused}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_task_whose_commit_was_not_answered_is_worked_on_though_nothing_comes_after_it_but_its_replay()
+-> Result<()> {
+    let url = schema("unanswered")?;
+    let way = LossyWay::to(&url)?;
+    let hive = Hive::start_with(on(&way.url)).await?;
+    let agent = hive.agent("ada", &[], 1).await?;
+    // It has shown itself: of its next call nothing goes to the log.
+    ensure!(hive.lease(&agent, 1, 1).await?.is_empty());
+    let submit = || {
+        let request = hive.request(Method::POST, "/api/v2/tasks").header("Idempotency-Key", "once");
+        request.json(&json!({"title": "t"}))
+    };
+    way.lose(true);
+    let began = Instant::now();
+    while sql(&url, "SELECT count(*) FROM tasks")? == "0" {
+        let answer = submit().send().await?;
+        ensure!(answer.status() == 503, "it was answered {}", answer.text().await?);
+        ensure!(began.elapsed() < PATIENCE, "it is never stored");
+    }
+    way.lose(false);
+    let refusals = AtomicU32::new(0);
+    let status = insist(submit(), &refusals).await?;
+    ensure!(status == 201, "the replay was answered {status}");
+    let leased = hive.lease(&agent, 1, 10_000).await?;
+    ensure!(leased.len() == 1, "nobody is given the task: {}", hive.log());
+    ensure!(sql(&url, "SELECT count(*) FROM tasks")? == "1");
     Ok(())
 }
 

@@ -40,6 +40,9 @@ impl CommitNotice {
 /// Called with each commit that left events or lanes behind.
 pub type CommitSink = Box<dyn Fn(Arc<CommitNotice>) + Send + Sync>;
 
+/// Called when the database was opened again.
+pub type ReopenSink = Box<dyn Fn() + Send + Sync>;
+
 /// Why the writer's loop gave up; run it again.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteLoopError {
@@ -56,6 +59,9 @@ struct Shared {
     queue: Queue,
     open: Opener,
     sink: Mutex<Option<Arc<CommitSink>>>,
+    reopen_sink: Mutex<Option<Arc<ReopenSink>>>,
+    /// Whether a run has ever held the database open.
+    was_open: AtomicBool,
     /// Held by the one run that goes on.
     turn: Mutex<()>,
     is_open: AtomicBool,
@@ -77,6 +83,8 @@ pub(crate) fn writer(
         queue: Queue::new(capacity),
         open,
         sink: Mutex::new(None),
+        reopen_sink: Mutex::new(None),
+        was_open: AtomicBool::new(false),
         turn: Mutex::new(()),
         is_open: AtomicBool::new(false),
         committed_seq: AtomicI64::new(0),
@@ -158,6 +166,13 @@ impl WriterLoop {
     /// is durable and after the replies were sent; when it panics, the run ends.
     pub fn on_commit(&self, sink: CommitSink) {
         *self.0.sink.lock() = Some(Arc::new(sink));
+    }
+
+    /// Sets who is told, in place of the one before, that the database was opened again, within a run or by a later one.
+    /// What was committed before may be there without a notice: the answer to a COMMIT was lost, or the run died between
+    /// the two. It is called on the writer's thread before the next batch.
+    pub fn on_reopen(&self, sink: ReopenSink) {
+        *self.0.reopen_sink.lock() = Some(Arc::new(sink));
     }
 
     /// Opens the database and applies batches until `is_stopping` and the queue is drained. `checkpoint` is called

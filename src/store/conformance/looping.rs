@@ -239,6 +239,30 @@ fn a_database_that_went_away_is_opened_again_within_the_run_until_it_is_back() {
 }
 
 #[test]
+fn that_the_database_was_opened_again_is_told_within_a_run_and_by_the_next_one() {
+    let script = Script::with(&[Act::Fail, Act::Panic]);
+    let (handle, writer) = script.start(10);
+    let told = Arc::new(AtomicUsize::new(0));
+    let (count, batches) = (Arc::clone(&told), Arc::clone(&script.batches));
+    writer.on_reopen(Box::new(move || {
+        assert_eq!(count.fetch_add(1, Ordering::SeqCst) + 1, batches.lock().len(), "before the next batch");
+    }));
+    let answers = Answers::default();
+    send(&handle, &answers).unwrap();
+    assert_eq!(told.load(Ordering::SeqCst), 0);
+    let sends = || {
+        if handle.depth() == 0 && told.load(Ordering::SeqCst) == 1 {
+            send(&handle, &answers).unwrap();
+        }
+        told.load(Ordering::SeqCst) == 0
+    };
+    assert!(catch_unwind(AssertUnwindSafe(|| writer.run(&|| {}, &sends))).is_err(), "as the script says");
+    assert_eq!(told.load(Ordering::SeqCst), 1, "within the run");
+    drain(&writer);
+    assert_eq!(told.load(Ordering::SeqCst), 2, "by the next run");
+}
+
+#[test]
 fn a_stopped_writer_refuses_until_it_runs_again() {
     let script = Script::default();
     let (handle, writer) = script.start(10);

@@ -33,6 +33,19 @@ pub(crate) struct Incarnation {
     pub incarnation: i64,
 }
 
+impl Incarnation {
+    /// Proves itself, and waits until nothing of it is under way on another connection any more: a COMMIT whose answer was
+    /// lost has come to its end then, one way or the other.
+    pub(super) fn prove(self, session: &mut PgSession) -> Result<(), OpenError> {
+        let Self { number, incarnation } = self;
+        match session.get_result::<(i64,), _>(ProveIncarnation { number: column(number), incarnation }) {
+            Ok(_) => Ok(()),
+            Err(diesel::result::Error::NotFound) => Err(OpenError::NodeInUse(number)),
+            Err(error) => Err(OpenError::Database(error.to_string())),
+        }
+    }
+}
+
 /// Holds a node's number for this process as long as it lives and is not standing still.
 pub struct NodeLock {
     keeper: NodeKeeper,
@@ -189,6 +202,12 @@ statement! {
     /// Whether an incarnation is still its node's.
     IsIncarnation { number: i16, incarnation: i64 } -> (Bool,) =
     "SELECT EXISTS (SELECT 1 FROM nodes WHERE number = "; number, " AND incarnation = "; incarnation, ")"
+}
+
+statement! {
+    /// The same; every batch holds the row that this waits for. Refused by a server that cannot be written to.
+    ProveIncarnation { number: i16, incarnation: i64 } -> (BigInt,) =
+    "SELECT incarnation FROM nodes WHERE number = "; number, " AND incarnation = "; incarnation, " FOR UPDATE"
 }
 
 statement! {

@@ -34,7 +34,7 @@ pub(crate) struct PgWriter {
 }
 
 impl PgWriter {
-    /// Opens the connection and loads where the lanes stand.
+    /// Opens the connection, once nothing is under way on the one before, and loads where the lanes stand.
     pub(crate) fn open(
         address: impl Into<Address>,
         node: Incarnation,
@@ -46,6 +46,7 @@ impl PgWriter {
         let slow = address.slow();
         let conn = PgConn::writer(&address).map_err(|error| OpenError::Database(error.to_string()))?;
         let mut session = PgSession::writer(conn, metrics.writer_statement_seconds.clone(), slow);
+        node.prove(&mut session)?;
         session.warm_up().map_err(|error| OpenError::Database(error.to_string()))?;
         let mut conn = Conn::Postgres(Box::new(session));
         let lanes = Lanes::load(&mut conn).map_err(|error| OpenError::Database(error.to_string()))?;

@@ -60,11 +60,22 @@ pub(super) fn run(
         };
         (was_open, pause) = (true, PAUSE_MIN);
         let opened = Opened::say(&shared.is_open);
+        if shared.was_open.swap(true, Ordering::AcqRel) {
+            tell_reopened(shared);
+        }
         if serve(shared, writer.as_mut(), checkpoint, is_stopping) == Served::Stopped {
             return Ok(());
         }
         drop(opened);
         tracing::warn!("the writer opens the database anew");
+    }
+}
+
+/// Nobody knows what the last batch before left behind.
+fn tell_reopened(shared: &Shared) {
+    let sink = shared.reopen_sink.lock().clone();
+    if let Some(sink) = sink {
+        sink();
     }
 }
 
