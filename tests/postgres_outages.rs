@@ -163,6 +163,26 @@ async fn a_server_that_crashes_under_load_and_comes_back_costs_time_and_no_task(
 }
 
 #[tokio::test]
+async fn what_was_refused_while_the_server_was_away_is_not_stored_once_it_is_back() -> Result<()> {
+    let server = Server::start()?;
+    let hive = Hive::start_with(on(&server.url)).await?;
+    let submit = |title: &str| hive.request(Method::POST, "/api/v2/tasks").json(&json!({"title": title}));
+    ensure!(submit("before").send().await?.status() == 201);
+    server.crash()?;
+    // The hive finds out by its next write.
+    ensure!(submit("finds out").send().await?.status() == 503);
+    let refused = futures_util::future::try_join_all((0..20).map(|_| submit("refused").send())).await?;
+    for answer in refused {
+        ensure!(answer.status() == 503, "it was answered {}", answer.text().await?);
+    }
+    server.recover()?;
+    ensure!(insist(submit("after"), &AtomicU32::new(0)).await? == 201);
+    let found = sql(&server.url, "SELECT string_agg(title, ', ' ORDER BY task_id) FROM task_specs")?;
+    ensure!(found == "before, after", "stored are {found}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_task_whose_commit_was_not_answered_is_worked_on_though_nothing_comes_after_it_but_its_replay()
 -> Result<()> {
     let url = schema("unanswered")?;

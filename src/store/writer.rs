@@ -11,9 +11,10 @@ use domain::{Event, LaneId, LaneSpec};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::command::{SubmitMany, Write};
+use crate::command::{Command, SubmitMany, Write};
 use crate::error::{OpenError, WriteError};
 use crate::metrics::Metrics;
+use crate::outcome::Outcome;
 use crate::port::BatchWriter;
 use queue::{Envelope, Queue, Reply};
 
@@ -121,14 +122,27 @@ impl WriterHandle {
         command: C,
         then: impl FnOnce(Result<C::Answer, WriteError>) + Send + 'static,
     ) -> Result<(), WriteError> {
-        let command = command.into();
+        self.push(command.into(), Reply::new(move |result| then(answered::<C>(result))))
+    }
+
+    /// As [`send`](Self::send), on behalf of `asker`: once nobody waits for it any more, the command is not begun, and as long
+    /// as the database is away whoever waits is told so at once; `then` hears [`WriteError::Unavailable`] of both. A command
+    /// that is begun when its asker goes is applied all the same.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); `asker` is dropped, too.
+    pub fn send_for<C: Write, R: Send + 'static>(
+        &self,
+        asker: oneshot::Sender<R>,
+        command: C,
+        then: impl FnOnce(oneshot::Sender<R>, Result<C::Answer, WriteError>) + Send + 'static,
+    ) -> Result<(), WriteError> {
+        let reply = Reply::to(asker, move |asker, result| then(asker, answered::<C>(result)));
+        self.push(command.into(), reply)
+    }
+
+    fn push(&self, command: Command, reply: Reply) -> Result<(), WriteError> {
         let kind = command.kind();
-        let reply = Reply::new(move |result| {
-            then(result.and_then(|outcome| {
-                C::answer(outcome)
-                    .ok_or_else(|| WriteError::Unavailable("the writer answered another question".to_owned()))
-            }));
-        });
         let sent = self.0.queue.push(Envelope { command, reply });
         if matches!(sent, Err(WriteError::Overloaded)) {
             self.0.metrics.writer_commands.with_label_values(&[kind, "overloaded"]).inc();
@@ -157,6 +171,12 @@ impl WriterHandle {
     }
 }
 
+/// An outcome as the answer to its command.
+fn answered<C: Write>(result: Result<Outcome, WriteError>) -> Result<C::Answer, WriteError> {
+    let other = || WriteError::Unavailable("the writer answered another question".to_owned());
+    C::answer(result?).ok_or_else(other)
+}
+
 /// The body of the supervised writer thread. Cheap to clone; the queue outlives every run.
 #[derive(Clone)]
 pub struct WriterLoop(Arc<Shared>);
@@ -183,7 +203,7 @@ impl WriterLoop {
     /// A disk that does not confirm a sync ends the process: nobody knows what it holds, and a start reads the truth.
     ///
     /// A database that was open in this run and went away is opened again until that succeeds, at most two seconds after
-    /// one another.
+    /// one another. Whoever asks for something meanwhile ([`WriterHandle::send_for`]) is told so; the rest waits.
     ///
     /// # Errors
     /// When the database cannot be opened in the first place; what waits in the queue keeps waiting for the next run.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::queue::{Envelope, Reply};
+use super::queue::{Envelope, Reply, Taken};
 use super::{CommitNotice, Shared, WriteLoopError};
 use crate::command::Command;
-use crate::error::WriteError;
+use crate::error::{OpenError, WriteError};
 use crate::metrics::Metrics;
 use crate::port::{BatchError, BatchWriter, Committed};
 
@@ -52,7 +52,7 @@ pub(super) fn run(
             // It was there, and will be again: that a server restarts is no failure of this thread.
             Err(error) if was_open && !is_stopping() => {
                 tracing::warn!(%error, "the database cannot be opened; it is tried again");
-                wait(pause, checkpoint, is_stopping);
+                wait(shared, pause, &error, checkpoint, is_stopping);
                 pause = (pause * 2).min(PAUSE_MAX);
                 continue;
             }
@@ -79,12 +79,31 @@ fn tell_reopened(shared: &Shared) {
     }
 }
 
-/// Lets some time pass, but not the end of the run.
-fn wait(time: Duration, checkpoint: &dyn Fn(), is_stopping: &dyn Fn() -> bool) {
+/// Lets some time pass, but not the end of the run. Whoever asks meanwhile is told at once that it cannot be now; what is
+/// written whether somebody waits or not keeps waiting.
+fn wait(
+    shared: &Shared,
+    time: Duration,
+    error: &OpenError,
+    checkpoint: &dyn Fn(),
+    is_stopping: &dyn Fn() -> bool,
+) {
     let began = Instant::now();
-    while began.elapsed() < time && !is_stopping() {
+    loop {
+        refuse(shared, shared.queue.take_asked(), &error.to_string());
+        if began.elapsed() >= time || is_stopping() {
+            return;
+        }
         checkpoint();
         std::thread::sleep(PATIENCE.min(time));
+    }
+}
+
+/// Answers commands that were not begun.
+fn refuse(shared: &Shared, envelopes: Vec<Envelope>, why: &str) {
+    for Envelope { command, reply } in envelopes {
+        shared.metrics.writer_commands.with_label_values(&[command.kind(), "unavailable"]).inc();
+        reply.send(Err(WriteError::Unavailable(why.to_owned())));
     }
 }
 
@@ -103,7 +122,8 @@ fn serve(
 ) -> Served {
     loop {
         checkpoint();
-        let batch = shared.queue.take(BATCH_COMMANDS_MAX, BATCH_BYTES_MAX, PATIENCE);
+        let Taken { batch, gone } = shared.queue.take(BATCH_COMMANDS_MAX, BATCH_BYTES_MAX, PATIENCE);
+        refuse(shared, gone, "nobody waits for it any more");
         if batch.is_empty() {
             if is_stopping() && shared.queue.close_if_empty() {
                 return Served::Stopped;
