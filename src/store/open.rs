@@ -117,6 +117,17 @@ pub struct Store {
     pub node: Option<NodeLock>,
 }
 
+impl Store {
+    /// Comes back when another hive has taken this one's place: it can write nothing any more, and must end. Never where
+    /// the database is a file.
+    pub async fn lost(&self) {
+        match &self.node {
+            Some(node) => node.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Opens a data folder, migrating its database where that is needed. Blocks.
 ///
 /// # Errors

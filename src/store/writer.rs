@@ -164,6 +164,12 @@ impl WriterHandle {
         self.0.committed_seq.load(Ordering::Acquire)
     }
 
+    /// Whether a run of the loop holds the database open, so that something can be written.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.is_open.load(Ordering::Acquire)
+    }
+
     /// How many commands wait.
     #[must_use]
     pub fn depth(&self) -> usize {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use diesel::result::DatabaseErrorKind;
 use diesel::sql_types::{BigInt, Bool};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::connection::{Address, PgConn};
 use super::session::PgSession;
@@ -63,6 +64,7 @@ pub(crate) struct NodeKeeper {
     incarnation: Incarnation,
     address: Address,
     held: Arc<Mutex<Held>>,
+    owner: Arc<watch::Sender<Owner>>,
 }
 
 struct Held {
@@ -70,8 +72,17 @@ struct Held {
     session: Option<Box<PgSession>>,
     /// When the server was asked last.
     asked: Instant,
-    /// Nothing is kept any more: the hive has ended, or another one has its number.
-    is_over: bool,
+}
+
+/// Whose the number is, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// Ours, also while its lock is lost with its connection.
+    Us,
+    /// Nobody's: this hive has ended.
+    Nobody,
+    /// Another hive has begun under it.
+    Another,
 }
 
 /// Waits until no hive has a node's number, and keeps others from taking it for as long as the connection lives. It waits
@@ -97,11 +108,12 @@ impl NodeLock {
         session.batch_execute(TERM).map_err(failed)?;
         let begin = BeginIncarnation { number: column(number) };
         let (incarnation,) = session.get_result::<(i64,), _>(begin).map_err(failed)?;
-        let held = Held { session: Some(session), asked: Instant::now(), is_over: false };
+        let held = Held { session: Some(session), asked: Instant::now() };
         let keeper = NodeKeeper {
             incarnation: Incarnation { number, incarnation },
             address: address.clone(),
             held: Arc::new(Mutex::new(held)),
+            owner: Arc::new(watch::Sender::new(Owner::Us)),
         };
         Ok(Self { keeper })
     }
@@ -109,6 +121,13 @@ impl NodeLock {
     /// Who proves itself in each batch.
     pub(crate) const fn incarnation(&self) -> Incarnation {
         self.keeper.incarnation
+    }
+
+    /// Comes back when another hive has begun under the number: this one can write nothing any more.
+    pub async fn lost(&self) {
+        let mut owner = self.keeper.owner.subscribe();
+        // The sender lives as long as this.
+        let _ = owner.wait_for(|owner| *owner == Owner::Another).await;
     }
 
     /// What keeps it; somebody has to ask it to, each second or so.
@@ -119,9 +138,9 @@ impl NodeLock {
 
 impl Drop for NodeLock {
     fn drop(&mut self) {
+        self.keeper.owner.send_replace(Owner::Nobody);
         // Whoever is at it just now finds that it is over when it is done.
         if let Some(mut held) = self.keeper.held.try_lock_for(Duration::from_secs(1)) {
-            held.is_over = true;
             held.session = None;
         }
     }
@@ -131,14 +150,27 @@ impl NodeKeeper {
     /// Uses the connection, when it was not used for a while. May wait for as long as a statement or a connect may take.
     pub(crate) fn keep(&self) {
         let mut held = self.held.lock();
-        if held.is_over || held.asked.elapsed() < PERIOD {
+        if !self.is_ours() || held.asked.elapsed() < PERIOD {
             return;
         }
         held.asked = Instant::now();
+        self.ask(&mut held);
+        // The hive may have ended meanwhile.
+        if !self.is_ours() {
+            held.session = None;
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        *self.owner.borrow() == Owner::Us
+    }
+
+    /// Asks on the connection that holds the lock, or takes it again on a new one.
+    fn ask(&self, held: &mut Held) {
         if let Some(session) = &mut held.session {
             match session.get_result::<(bool,), _>(self.question()) {
                 Ok((true,)) => return,
-                Ok((false,)) => return self.give_up(&mut held),
+                Ok((false,)) => return self.give_up(),
                 Err(error) => {
                     tracing::warn!(%error, number = self.incarnation.number, "the connection that holds this node's number was lost");
                     held.session = None;
@@ -150,7 +182,7 @@ impl NodeKeeper {
                 tracing::info!(number = self.incarnation.number, "this node's number is held again");
                 held.session = Some(session);
             }
-            Ok(None) => self.give_up(&mut held),
+            Ok(None) => self.give_up(),
             // The server is not there, or a hive that is starting holds the lock for a moment: the next time tells.
             Err(error) => tracing::debug!(%error, "this node's number is not held"),
         }
@@ -161,13 +193,19 @@ impl NodeKeeper {
         IsIncarnation { number: column(number), incarnation }
     }
 
-    fn give_up(&self, held: &mut Held) {
+    fn give_up(&self) {
         let number = self.incarnation.number;
         tracing::error!(
             number,
-            "another hive has taken this node's number: this one writes nothing any more; end one of the two"
+            "another hive has taken this node's number: this one can write nothing any more"
         );
-        *held = Held { session: None, asked: held.asked, is_over: true };
+        self.owner.send_if_modified(|owner| {
+            let is_news = *owner == Owner::Us;
+            if is_news {
+                *owner = Owner::Another;
+            }
+            is_news
+        });
     }
 
     /// The lock on a new connection; `None` when another hive has begun under the number.
