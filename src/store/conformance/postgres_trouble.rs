@@ -199,6 +199,47 @@ fn a_server_that_takes_connections_and_says_nothing_is_given_up_after_the_time_t
     assert!(refused.to_string().contains("does not answer within 100 ms"), "{refused}");
 }
 
+/// A process that stands still as long as this lives.
+struct StandsStill(String);
+
+impl StandsStill {
+    fn process(pid: i32) -> Self {
+        signal("-STOP", &pid.to_string());
+        Self(pid.to_string())
+    }
+}
+
+impl Drop for StandsStill {
+    fn drop(&mut self) {
+        signal("-CONT", &self.0);
+    }
+}
+
+fn signal(word: &str, pid: &str) {
+    assert!(std::process::Command::new("kill").args([word, pid]).status().unwrap().success());
+}
+
+#[test]
+fn a_server_that_stands_still_is_given_up_after_the_time_of_a_statement_and_a_connect_and_not_asked_again() {
+    let world = Pg::new();
+    let second = Duration::from_secs(1);
+    let timeouts = Timeouts { statement: second, connect: second, ..Timeouts::default() };
+    let mut writer = world.rig.another_writer(Address::new(world.rig.schema.url(), timeouts));
+    let still = StandsStill::process(writer.server_process());
+    let began = Instant::now();
+    let silent = |applied| match applied {
+        Err(BatchError::Unavailable(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(silent(writer.apply(&[event()])), "the server has not answered for 2000 ms");
+    let waited = began.elapsed();
+    assert!(waited >= 2 * second && waited < 20 * second, "{waited:?}");
+    drop(still);
+    // Its answer may come now; nothing may be taken for the answer to another question.
+    assert_ne!(silent(writer.apply(&[event()])), "the server has not answered for 2000 ms");
+    assert_eq!(kinds(&world), []);
+}
+
 #[test]
 fn a_batch_whose_rows_are_foreseen_takes_two_round_trips() {
     let mut world = Pg::new();
