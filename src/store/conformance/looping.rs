@@ -22,6 +22,7 @@ use crate::writer::{WriterHandle, WriterLoop, writer};
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Fail,
+    BeBusy,
     Panic,
     LoseSync,
 }
@@ -40,6 +41,7 @@ impl BatchWriter for Script {
         let act = self.acts.lock().pop_front();
         match act {
             Some(Act::Fail) => Err(BatchError::Unavailable("disk full".into())),
+            Some(Act::BeBusy) => Err(BatchError::Busy("others".into())),
             Some(Act::Panic) => panic!("as the script says"),
             Some(Act::LoseSync) => Err(BatchError::SyncFailed("as the script says".into())),
             None => Ok(Committed {
@@ -202,6 +204,25 @@ fn a_database_out_of_reach_answers_so_and_is_opened_anew_in_the_same_run() {
     assert!(matches!(&answers.lock()[..], [Err(WriteError::Unavailable(why))] if why == "disk full"));
     assert!(matches!(&after.lock()[..], [Ok(())]));
     assert_eq!(script.opens.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_batch_that_others_were_in_the_way_of_is_answered_so_and_the_connection_stays() {
+    let script = Script::with(&[Act::BeBusy]);
+    let (handle, writer) = script.start(10);
+    let (answers, after) = (Answers::default(), Answers::default());
+    send(&handle, &answers).unwrap();
+    let is_sent = AtomicBool::new(false);
+    let is_stopping = || {
+        if !is_sent.swap(true, Ordering::SeqCst) {
+            send(&handle, &after).unwrap();
+        }
+        true
+    };
+    writer.run(&|| {}, &is_stopping).unwrap();
+    assert!(matches!(&answers.lock()[..], [Err(WriteError::Unavailable(why))] if why == "others"));
+    assert!(matches!(&after.lock()[..], [Ok(())]));
+    assert_eq!(script.opens.load(Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn applied_while(
 /// What a batch that was not applied says of it.
 fn refusal(applied: Result<Committed, BatchError>) -> String {
     match applied {
-        Err(BatchError::Unavailable(why)) => why,
+        Err(BatchError::Unavailable(why) | BatchError::Busy(why)) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -169,15 +169,45 @@ fn what_a_writer_waits_for_others_is_a_setting() {
     let task = world.submit("t").id;
     let mut other = world.rig.schema.connection();
     other.batch_execute(&format!("BEGIN; SELECT FROM tasks WHERE id = {} FOR UPDATE", task.raw())).unwrap();
-    for (timeouts, which) in [
-        (Timeouts { lock: Duration::from_millis(20), ..Timeouts::default() }, "lock timeout"),
-        (Timeouts { statement: Duration::from_millis(20), ..Timeouts::default() }, "statement timeout"),
-    ] {
-        let mut writer = world.rig.another_writer(Address::new(world.rig.schema.url(), timeouts));
-        let why = refusal(writer.apply(&[patch(task, 7)]));
-        assert_eq!(why, format!("canceling statement due to {which}"));
-    }
+    let lock = Timeouts { lock: Duration::from_millis(20), ..Timeouts::default() };
+    let mut writer = world.rig.another_writer(Address::new(world.rig.schema.url(), lock));
+    let refused = writer.apply(&[patch(task, 7)]);
+    let Err(BatchError::Busy(why)) = refused else { panic!("{refused:?}") };
+    assert_eq!(why, "canceling statement due to lock timeout");
+    let statement = Timeouts { statement: Duration::from_millis(200), ..Timeouts::default() };
+    let mut writer = world.rig.another_writer(Address::new(world.rig.schema.url(), statement));
+    let outcomes = writer.apply(&[patch(task, 7)]).unwrap().outcomes;
+    let [Err(WriteError::Unavailable(why))] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(why, TOO_SLOW);
     other.batch_execute("ROLLBACK").unwrap();
+}
+
+/// What the server says of a statement that took longer than it may.
+const TOO_SLOW: &str = "canceling statement due to statement timeout";
+
+#[test]
+fn a_command_that_takes_too_long_is_answered_so_alone_once_and_two_of_them_are_the_servers_fault() {
+    let mut world = Pg::new();
+    world.rig.schema.execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN IF NEW.title = 'slow' THEN PERFORM pg_sleep(600); END IF; RETURN NEW; END $$;
+         CREATE TRIGGER slow BEFORE INSERT ON task_specs FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    let timeouts = Timeouts { statement: Duration::from_millis(500), ..Timeouts::default() };
+    let mut writer = world.rig.another_writer(Address::new(world.rig.schema.url(), timeouts));
+    let process = writer.server_process();
+    let submits = |world: &mut Pg, titles: [&str; 3]| {
+        titles.map(|title| Command::from(world.submit_command(title, |_| {})))
+    };
+    let batch = submits(&mut world, ["one", "slow", "two"]);
+    let outcomes = writer.apply(&batch).unwrap().outcomes;
+    let [Ok(_), Err(WriteError::Unavailable(why)), Ok(_)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!((why.as_str(), writer.replays(), writer.tries()), (TOO_SLOW, 1, 0));
+    let batch = submits(&mut world, ["slow", "three", "slow"]);
+    let refused = writer.apply(&batch);
+    let Err(BatchError::Busy(why)) = refused else { panic!("{refused:?}") };
+    assert_eq!((why.as_str(), kinds(&world).len()), (TOO_SLOW, 2), "nothing of it is there");
+    assert_eq!(writer.server_process(), process, "on the same connection");
 }
 
 #[test]

@@ -56,7 +56,9 @@ impl PgWriter {
 
     /// One transaction. What was interned in it is forgotten when it fails.
     fn transact(&mut self, batch: &[Command], mode: Mode, turn: Turn) -> Result<Committed, Remedy> {
-        let (now, last_seq) = self.begin(batch, turn)?;
+        // Apart, each command reads its rows by itself, so that what is wrong with them is its own affair.
+        let foreseen = if mode == Mode::Together { batch } else { &[] };
+        let (now, last_seq) = self.begin(foreseen, turn)?;
         let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, last_seq);
         let nothing = open.mark();
         let committed = apply::apply(&mut open, batch, mode).and_then(|outcomes| {
@@ -162,7 +164,7 @@ impl BatchWriter for PgWriter {
         loop {
             match self.transact(batch, mode, turn) {
                 Ok(committed) => return Ok(committed),
-                Err(Remedy::RefuseCommand(why)) if mode == Mode::Together => {
+                Err(Remedy::RefuseCommand(why) | Remedy::TooSlow(why)) if mode == Mode::Together => {
                     tracing::warn!(error = %why, commands = batch.len(), "a batch is applied command by command");
                     self.metrics.writer_replays.inc();
                     // Its events are written before its end, so that nobody else may write any meanwhile.
@@ -172,11 +174,12 @@ impl BatchWriter for PgWriter {
                     tries += 1;
                     self.metrics.writer_retries.inc();
                     if tries >= TRIES {
-                        return Err(BatchError::Unavailable(why));
+                        return Err(BatchError::Busy(why));
                     }
                     tracing::debug!(error = %why, commands = batch.len(), "a batch is tried again");
                     turn = Turn::Held;
                 }
+                Err(Remedy::TooSlow(why)) => return Err(BatchError::Busy(why)),
                 Err(Remedy::Reopen(why) | Remedy::RefuseCommand(why) | Remedy::DiskFailed(why)) => {
                     return Err(BatchError::Unavailable(why));
                 }

@@ -31,6 +31,8 @@ pub(crate) enum Failure {
 pub(crate) enum Remedy {
     /// The command is to blame: the others of its batch can be stored.
     RefuseCommand(String),
+    /// A statement took longer than it may: the others of its batch can be stored, and this one be sent again.
+    TooSlow(String),
     /// Another connection holds the database: try the batch again.
     TryAgain(String),
     /// The database is out of reach: open it anew.
@@ -68,7 +70,9 @@ impl Remedy {
     pub(crate) fn before_commit(self) -> Self {
         match self {
             Self::DiskFailed(why) => Self::Reopen(why),
-            other @ (Self::RefuseCommand(_) | Self::TryAgain(_) | Self::Reopen(_)) => other,
+            other @ (Self::RefuseCommand(_) | Self::TooSlow(_) | Self::TryAgain(_) | Self::Reopen(_)) => {
+                other
+            }
         }
     }
 }

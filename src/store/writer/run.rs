@@ -155,13 +155,12 @@ fn commit(shared: &Shared, writer: &mut dyn BatchWriter, batch: Vec<Envelope>) -
             answer(shared, replies, committed);
             true
         }
+        Err(BatchError::Busy(why)) => {
+            not_applied(metrics, &commands, replies, &why);
+            true
+        }
         Err(BatchError::Unavailable(why)) => {
-            tracing::error!(error = %why, commands = commands.len(), "a batch was not applied");
-            metrics.writer_batches.with_label_values(&["unavailable"]).inc();
-            count(metrics, &commands, None);
-            for reply in replies {
-                reply.send(Err(WriteError::Unavailable(why.clone())));
-            }
+            not_applied(metrics, &commands, replies, &why);
             false
         }
         Err(BatchError::SyncFailed(why)) => {
@@ -169,6 +168,15 @@ fn commit(shared: &Shared, writer: &mut dyn BatchWriter, batch: Vec<Envelope>) -
             // Nothing is unwound and nobody is answered: an answer now could only be wrong.
             std::process::abort()
         }
+    }
+}
+
+fn not_applied(metrics: &Metrics, commands: &[Command], replies: Vec<Reply>, why: &str) {
+    tracing::error!(error = %why, commands = commands.len(), "a batch was not applied");
+    metrics.writer_batches.with_label_values(&["unavailable"]).inc();
+    count(metrics, commands, None);
+    for reply in replies {
+        reply.send(Err(WriteError::Unavailable(why.to_owned())));
     }
 }
 
