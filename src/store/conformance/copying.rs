@@ -244,6 +244,18 @@ fn only_a_hive_that_nobody_serves_is_copied_and_only_into_what_is_empty() {
 }
 
 #[test]
+fn a_folder_with_a_log_that_has_lost_its_database_is_not_empty() {
+    let source = busy().rig.close();
+    for name in ["hive.db-wal", "hive.db-journal", "hive.db-shm"] {
+        let target = tempfile::tempdir().unwrap();
+        std::fs::write(target.path().join(name), "of another database").unwrap();
+        let refused = copied(&folder(source.path()), &folder(target.path())).unwrap_err();
+        assert!(matches!(&refused, Error::NotEmpty(why) if why.ends_with(name)), "{name}: {refused}");
+        assert!(!target.path().join(connection::FILE).exists());
+    }
+}
+
+#[test]
 fn a_source_of_an_older_hive_is_refused_and_left_as_it_is() {
     let schema = Schema::new();
     migrations::run(&server(&schema)).unwrap();

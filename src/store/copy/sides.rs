@@ -129,8 +129,11 @@ impl Draft {
     fn begin(folder: &Path) -> Result<Self, Error> {
         let lock = open::hold(folder)?;
         let database = folder.join(connection::FILE);
-        if database.symlink_metadata().is_ok() {
-            return Err(Error::NotEmpty(format!("there is {}", database.display())));
+        // A log without its database, too: SQLite would play it into the copy.
+        let found =
+            ENDS.map(|end| beside(&database, end)).into_iter().find(|path| path.symlink_metadata().is_ok());
+        if let Some(found) = found {
+            return Err(Error::NotEmpty(format!("there is {}", found.display())));
         }
         let draft =
             Self { path: database.with_extension("db.copying"), folder: folder.to_owned(), _lock: lock };
@@ -141,12 +144,19 @@ impl Draft {
     }
 
     fn remove(&self) {
-        for end in ["", "-wal", "-shm", "-journal"] {
-            let mut name = self.path.as_os_str().to_owned();
-            name.push(end);
-            let _ = fs::remove_file(PathBuf::from(name));
+        for end in ENDS {
+            let _ = fs::remove_file(beside(&self.path, end));
         }
     }
+}
+
+/// What SQLite puts behind the name of a database for the files beside it.
+const ENDS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+fn beside(database: &Path, end: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 impl Drop for Draft {
