@@ -268,6 +268,22 @@ fn a_source_of_an_older_hive_is_refused_and_left_as_it_is() {
 }
 
 #[test]
+fn a_target_of_an_older_hive_is_refused_and_left_as_it_is() {
+    let (source, schema) = (busy().rig.close(), Schema::new());
+    migrations::run(&server(&schema)).unwrap();
+    let forget = "DELETE FROM __diesel_schema_migrations WHERE version = \
+                  (SELECT max(version) FROM __diesel_schema_migrations)";
+    schema.execute(forget);
+    let noted = || {
+        migrations::status(&server(&schema)).unwrap().iter().filter(|step| step.applied_at.is_some()).count()
+    };
+    let before = noted();
+    let refused = copied(&folder(source.path()), &server(&schema)).unwrap_err();
+    assert!(matches!(refused, Error::Open(OpenError::Pending { count: 1, .. })), "{refused}");
+    assert_eq!(noted(), before, "nothing was migrated");
+}
+
+#[test]
 fn a_copy_goes_on_where_its_source_stopped() {
     let mut world = busy();
     world

@@ -10,6 +10,7 @@ use super::tables::TABLES;
 use super::{Error, database, said};
 use crate::backup;
 use crate::error::OpenError;
+use crate::migrations;
 use crate::open::{self, FolderLock};
 use crate::place::Place;
 use crate::postgres::connection::PgConn;
@@ -82,7 +83,7 @@ impl Target {
                 (Conn::from(conn), Some(draft))
             }
             Place::Server(url) => {
-                open::migrate_server(url.reveal())?;
+                make_tables_where_there_are_none(place)?;
                 let mut conn: Conn =
                     PgConn::copier(url.reveal()).map_err(|error| unwritten(error.into()))?.into();
                 node::hold(&mut conn, NODE)?;
@@ -148,6 +149,14 @@ impl Draft {
             let _ = fs::remove_file(beside(&self.path, end));
         }
     }
+}
+
+/// A schema that is there is left as it is, whatever it lacks: somebody may serve from it.
+fn make_tables_where_there_are_none(target: &Place) -> Result<(), OpenError> {
+    if migrations::status(target)?.iter().all(|step| step.applied_at.is_none()) {
+        migrations::run(target)?;
+    }
+    migrations::require_none_pending(target)
 }
 
 /// What SQLite puts behind the name of a database for the files beside it.
