@@ -7,17 +7,19 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
-use domain::Secret;
+use domain::{EventKind, Secret};
 
 use super::Rig;
 use super::postgres_rig::{PostgresRig, Schema};
 use super::sqlite_rig::SqliteRig;
 use super::world::{World, failure, success};
+use crate::command::{Command, RecordSystemEvent, RenewLease};
 use crate::copy::{Copied, Error, Progress, copy, covered};
 use crate::error::OpenError;
 use crate::migrations;
 use crate::open::{OpenOptions, open};
 use crate::place::Place;
+use crate::port::{BatchError, BatchWriter};
 use crate::sqlite::connection;
 
 /// What a way through text could lose: quotes, commas, escapes, line breaks, other alphabets, a byte order mark, texts that are
@@ -265,6 +267,40 @@ fn a_source_of_an_older_hive_is_refused_and_left_as_it_is() {
     let target = tempfile::tempdir().unwrap();
     let refused = copied(&server(&schema), &folder(target.path())).unwrap_err();
     assert!(matches!(refused, Error::Open(OpenError::Pending { count: 1, .. })), "{refused}");
+}
+
+#[test]
+fn a_hive_whose_lock_was_lost_with_its_connection_writes_nothing_while_it_is_copied() {
+    let mut world = World::<PostgresRig>::new();
+    let held = world.working("held").task;
+    let (from, before) = (server(&world.rig.schema), world.ask(|readers| readers.census()));
+    let name = world.rig.schema.name().to_owned();
+    world.rig.schema.execute(&format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+         AND classid::bigint = hashtext('hive node {name}')::bigint & 4294967295"
+    ));
+    let told: Command = RecordSystemEvent { kind: EventKind::SystemStarted, data: "{}".into() }.into();
+    let renews: Command = RenewLease { task: held, attempt: 1, reporter: None }.into();
+    let writer = world.rig.writer();
+    writer.execute("SET lock_timeout = '10ms'");
+    let (target, mut tried) = (tempfile::tempdir().unwrap(), Vec::new());
+    let tries = &mut tried;
+    copy(&from, &folder(target.path()), &mut |_| {
+        if tries.is_empty() {
+            // With an event and without one.
+            tries.extend(
+                [&told, &renews].map(|command| writer.apply(std::slice::from_ref(command)).map(|_| ())),
+            );
+        }
+    })
+    .unwrap();
+    assert_eq!(tried.len(), 2);
+    for refused in tried {
+        let Err(BatchError::Busy(why)) = refused else { panic!("{refused:?}") };
+        assert_eq!(why, "canceling statement due to lock timeout");
+    }
+    assert_eq!(world.ask(|readers| readers.census()), before);
+    world.rig.writer().apply(&[told, renews]).unwrap();
 }
 
 #[test]

@@ -23,6 +23,11 @@ use crate::sqlite::connection;
 /// The node whose hive must not serve meanwhile; there is one.
 const NODE: u16 = 0;
 
+/// Waits until no batch is under way, and keeps every later one from beginning until this transaction ends: each locks a row
+/// of this table first. A hive whose own lock was lost with its connection writes all the same without this. It comes before
+/// the first question, so that the answers are of a moment after it.
+const STAND_STILL: &str = "LOCK TABLE nodes IN EXCLUSIVE MODE";
+
 /// What is read.
 pub(super) struct Source {
     pub conn: Conn,
@@ -52,6 +57,9 @@ impl Source {
             Conn::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         conn.batch_execute(begin).map_err(|error| unread(error.into()))?;
+        if let Conn::Postgres(_) = &conn {
+            conn.batch_execute(STAND_STILL).map_err(|error| unread(error.into()))?;
+        }
         let names: Vec<(String,)> = conn.load(LoadEpoch {}).map_err(|error| unread(error.into()))?;
         let Some((epoch,)) = names.into_iter().next() else { return Err(Error::NoHive) };
         Ok(Self { conn, epoch, _lock: lock })
