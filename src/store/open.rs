@@ -18,6 +18,7 @@ use crate::place::{Place, aside};
 use crate::port::BatchWriter;
 use crate::postgres;
 use crate::postgres::connection::{Address, PgConn};
+use crate::postgres::node::Incarnation;
 use crate::postgres::writer::PgWriter;
 use crate::readers::Readers;
 use crate::sql::conn::Conn;
@@ -230,8 +231,10 @@ fn open_server(
     let mut conn = PgConn::writer(&address).map(Conn::from).map_err(|error| failed(error.into()))?;
     let server_time = postgres::open::time(&mut conn).map_err(failed)?;
     let clock = clock.or_following(server_time);
+    // First the number: the hive before may still have written while it was waited for.
+    let incarnation = Incarnation::begin(&mut conn, options.node)?;
     let standing = standing(&mut conn, clock.now()).map_err(failed)?;
-    let node = NodeLock::take(conn, options.node, &address)?;
+    let node = NodeLock::keep(conn, incarnation, &address)?;
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = server_writer(options, &address, &node, &clock, &metrics);

@@ -472,6 +472,27 @@ fn a_second_hive_needs_another_number() {
 }
 
 #[test]
+fn a_hive_that_waits_for_the_one_before_begins_where_that_one_ended() {
+    let mut world = Pg::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let second = OpenOptions { data_dir: elsewhere.path().to_owned(), ..world.rig.options() };
+    let mut looks_on = world.rig.schema.connection();
+    let schema = world.rig.schema.name().to_owned();
+    let (store, last) = std::thread::scope(|scope| {
+        let opened = scope.spawn(|| open(&second));
+        let began = Instant::now();
+        while looks_on.load::<(i64,), _>(WaitsForNumber { schema: &schema }).unwrap().is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(20), "nobody waits for the number");
+            std::thread::yield_now();
+        }
+        let last = world.submit("the last one").id;
+        drop(world.rig.close());
+        (opened.join().unwrap().unwrap(), last)
+    });
+    assert_eq!(store.highest_id, last.raw());
+}
+
+#[test]
 fn a_node_that_stands_still_in_a_transaction_holds_the_others_up_for_no_longer_than_five_seconds() {
     let mut world = Pg::new();
     let task = world.submit("t").id;
@@ -533,6 +554,13 @@ statement! {
     "SELECT a.pid::bigint FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid \
      JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE a.wait_event_type = 'Lock' AND a.application_name = "; name, " AND n.nspname = "; schema, " LIMIT 1"
+}
+
+statement! {
+    /// Connections that wait for node number 0 of a schema.
+    WaitsForNumber<'a> { schema: &'a str } -> (BigInt,) =
+    "SELECT pid::bigint FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 0 \
+     AND classid::bigint = hashtext('hive node ' || "; schema, ")::bigint & 4294967295"
 }
 
 statement! {

@@ -35,6 +35,17 @@ pub(crate) struct Incarnation {
 }
 
 impl Incarnation {
+    /// Takes a number, on a connection that is to be kept; refused while another hive holds it. From here on nobody else
+    /// commits anything under it: what is read afterwards is how the one before left it.
+    pub(crate) fn begin(conn: &mut Conn, number: u16) -> Result<Self, OpenError> {
+        let failed = |error: diesel::result::Error| OpenError::Database(error.to_string());
+        hold(conn, number)?;
+        conn.batch_execute(TERM).map_err(failed)?;
+        let begin = BeginIncarnation { number: column(number) };
+        let (incarnation,) = conn.get_result::<(i64,), _>(begin).map_err(failed)?;
+        Ok(Self { number, incarnation })
+    }
+
     /// Proves itself, and waits until nothing of it is under way on another connection any more: a COMMIT whose answer was
     /// lost has come to its end then, one way or the other.
     pub(super) fn prove(self, session: &mut PgSession) -> Result<(), OpenError> {
@@ -98,19 +109,14 @@ pub(crate) fn hold(conn: &mut Conn, number: u16) -> Result<(), OpenError> {
 }
 
 impl NodeLock {
-    /// Takes a number, with a new incarnation, on a connection that it keeps; refused while another hive holds it.
-    pub(crate) fn take(mut conn: Conn, number: u16, address: &Address) -> Result<Self, OpenError> {
-        let failed = |error: diesel::result::Error| OpenError::Database(error.to_string());
-        hold(&mut conn, number)?;
-        let Conn::Postgres(mut session) = conn else {
+    /// Keeps the number of an incarnation for as long as it lives, on the connection on which that has begun.
+    pub(crate) fn keep(conn: Conn, incarnation: Incarnation, address: &Address) -> Result<Self, OpenError> {
+        let Conn::Postgres(session) = conn else {
             return Err(OpenError::Database("this is no connection to PostgreSQL".to_owned()));
         };
-        session.batch_execute(TERM).map_err(failed)?;
-        let begin = BeginIncarnation { number: column(number) };
-        let (incarnation,) = session.get_result::<(i64,), _>(begin).map_err(failed)?;
         let held = Held { session: Some(session), asked: Instant::now() };
         let keeper = NodeKeeper {
-            incarnation: Incarnation { number, incarnation },
+            incarnation,
             address: address.clone(),
             held: Arc::new(Mutex::new(held)),
             owner: Arc::new(watch::Sender::new(Owner::Us)),
