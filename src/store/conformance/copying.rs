@@ -14,7 +14,7 @@ use super::postgres_rig::{PostgresRig, Schema};
 use super::sqlite_rig::SqliteRig;
 use super::world::{World, failure, success};
 use crate::command::{Command, RecordSystemEvent, RenewLease};
-use crate::copy::{Copied, Error, Progress, copy, covered};
+use crate::copy::{Copied, Error, Progress, Side, copy, covered};
 use crate::error::OpenError;
 use crate::migrations;
 use crate::open::{OpenOptions, open};
@@ -228,12 +228,18 @@ fn only_a_hive_that_nobody_serves_is_copied_and_only_into_what_is_empty() {
     let serving = World::<PostgresRig>::new();
     let (schema, elsewhere) = (Schema::new(), tempfile::tempdir().unwrap());
     let refused = copied(&folder(world.rig.folder()), &server(&schema)).unwrap_err();
-    assert!(matches!(refused, Error::Open(OpenError::InUse(_))), "{refused}");
+    assert!(matches!(refused, Error::Open { side: Side::Source, source: OpenError::InUse(_) }), "{refused}");
     let refused = copied(&server(&serving.rig.schema), &folder(elsewhere.path())).unwrap_err();
-    assert!(matches!(refused, Error::Open(OpenError::NodeInUse(0))), "{refused}");
+    assert!(
+        matches!(refused, Error::Open { side: Side::Source, source: OpenError::NodeInUse(0) }),
+        "{refused}"
+    );
     let source = world.rig.close();
     let refused = copied(&folder(source.path()), &server(&serving.rig.schema)).unwrap_err();
-    assert!(matches!(refused, Error::Open(OpenError::NodeInUse(0))), "{refused}");
+    assert!(
+        matches!(refused, Error::Open { side: Side::Target, source: OpenError::NodeInUse(0) }),
+        "{refused}"
+    );
     let (_, served) = serving.rig.close();
     let refused = copied(&folder(source.path()), &server(&served)).unwrap_err();
     assert!(matches!(&refused, Error::NotEmpty(why) if why.contains("hive")), "{refused}");
@@ -266,7 +272,10 @@ fn a_source_of_an_older_hive_is_refused_and_left_as_it_is() {
     );
     let target = tempfile::tempdir().unwrap();
     let refused = copied(&server(&schema), &folder(target.path())).unwrap_err();
-    assert!(matches!(refused, Error::Open(OpenError::Pending { count: 1, .. })), "{refused}");
+    assert!(
+        matches!(refused, Error::Open { side: Side::Source, source: OpenError::Pending { count: 1, .. } }),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -315,7 +324,10 @@ fn a_target_of_an_older_hive_is_refused_and_left_as_it_is() {
     };
     let before = noted();
     let refused = copied(&folder(source.path()), &server(&schema)).unwrap_err();
-    assert!(matches!(refused, Error::Open(OpenError::Pending { count: 1, .. })), "{refused}");
+    assert!(
+        matches!(refused, Error::Open { side: Side::Target, source: OpenError::Pending { count: 1, .. } }),
+        "{refused}"
+    );
     assert_eq!(noted(), before, "nothing was migrated");
 }
 

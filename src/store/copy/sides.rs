@@ -7,7 +7,7 @@ use diesel::sql_types::Text;
 
 use super::pages;
 use super::tables::TABLES;
-use super::{Error, database, said};
+use super::{Error, Side, database, said};
 use crate::backup;
 use crate::error::OpenError;
 use crate::migrations;
@@ -41,14 +41,14 @@ impl Source {
         let unread = |failure: Failure| database("read the hive to copy", &said(&failure));
         let (mut conn, lock) = match place {
             Place::Folder(folder) => {
-                let lock = open::hold(folder)?;
+                let lock = open::hold(folder).map_err(Side::Source.refused())?;
                 let conn = connection::onlooker(&folder.join(connection::FILE));
                 (conn.map(Conn::from).map_err(|error| unread(error.into()))?, Some(lock))
             }
             Place::Server(url) => {
                 let mut conn: Conn =
                     PgConn::copier(url.reveal()).map_err(|error| unread(error.into()))?.into();
-                node::hold(&mut conn, NODE)?;
+                node::hold(&mut conn, NODE).map_err(Side::Source.refused())?;
                 (conn, None)
             }
         };
@@ -83,18 +83,19 @@ impl Target {
     /// Makes the tables where they are missing, and finds them empty.
     pub fn open(place: &Place) -> Result<Self, Error> {
         let unwritten = |failure: Failure| database("write the copy", &said(&failure));
+        let refused = Side::Target.refused();
         let (mut conn, draft) = match place {
             Place::Folder(folder) => {
                 let draft = Draft::begin(folder)?;
                 let conn = connection::writer(&draft.path).map_err(|error| unwritten(error.into()))?;
-                let conn = open::migrated(conn, &draft.folder)?;
+                let conn = open::migrated(conn, &draft.folder).map_err(refused)?;
                 (Conn::from(conn), Some(draft))
             }
             Place::Server(url) => {
-                make_tables_where_there_are_none(place)?;
+                make_tables_where_there_are_none(place).map_err(refused)?;
                 let mut conn: Conn =
                     PgConn::copier(url.reveal()).map_err(|error| unwritten(error.into()))?.into();
-                node::hold(&mut conn, NODE)?;
+                node::hold(&mut conn, NODE).map_err(refused)?;
                 (conn, None)
             }
         };
@@ -136,7 +137,8 @@ impl Target {
 
 impl Draft {
     fn begin(folder: &Path) -> Result<Self, Error> {
-        let lock = open::hold(folder)?;
+        let refused = Side::Target.refused();
+        let lock = open::hold(folder).map_err(refused)?;
         let database = folder.join(connection::FILE);
         // A log without its database, too: SQLite would play it into the copy.
         let found =
@@ -148,7 +150,7 @@ impl Draft {
             Self { path: database.with_extension("db.copying"), folder: folder.to_owned(), _lock: lock };
         // What a copy that was broken off left.
         draft.remove();
-        open::private_file(&draft.path)?;
+        open::private_file(&draft.path).map_err(refused)?;
         Ok(draft)
     }
 
@@ -179,12 +181,6 @@ fn beside(database: &Path, end: &str) -> PathBuf {
 impl Drop for Draft {
     fn drop(&mut self) {
         self.remove();
-    }
-}
-
-impl From<diesel::ConnectionError> for Error {
-    fn from(error: diesel::ConnectionError) -> Self {
-        Self::Open(OpenError::Database(error.to_string()))
     }
 }
 
