@@ -23,7 +23,7 @@ mod performance;
 mod plans;
 mod postgres_migrating;
 mod postgres_plans;
-mod postgres_rig;
+pub(crate) mod postgres_rig;
 mod postgres_trouble;
 mod random;
 mod reading;

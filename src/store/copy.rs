@@ -151,10 +151,10 @@ fn copy_here(from: &Place, to: &Place, told: &mut (dyn FnMut(Progress) + Send)) 
     let mut target = Target::open(to)?;
     for table in TABLES {
         pages::copy(table, &mut source.conn, &mut target.conn, told)
-            .map_err(|failure| database(&format!("copy the table {}", table.name), &said(&failure)))?;
+            .map_err(|failure| database(&format!("copy the table {}", table.name), &failure))?;
     }
-    target.end_the_log().map_err(|failure| database("note where the log ends", &said(&failure)))?;
-    let read = |failure: Failure| database("compare the copy with its source", &said(&failure));
+    target.end_the_log().map_err(|failure| database("note where the log ends", &failure))?;
+    let read = |failure: Failure| database("compare the copy with its source", &failure);
     let mut tables = Vec::with_capacity(TABLES.len());
     let mut differences = Vec::new();
     for table in TABLES {
@@ -195,12 +195,4 @@ fn difference(table: &str, sent: &Digest, arrived: &Digest) -> Option<String> {
 
 fn database(doing: &str, why: &dyn std::fmt::Display) -> Error {
     Error::Database { doing: doing.to_owned(), why: why.to_string() }
-}
-
-/// What a failure says, with what the database said.
-fn said(failure: &Failure) -> String {
-    match failure {
-        Failure::Database(error) => error.to_string(),
-        Failure::Corrupt { .. } | Failure::Unfit(_) => failure.to_string(),
-    }
 }

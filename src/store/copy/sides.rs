@@ -7,7 +7,7 @@ use diesel::sql_types::Text;
 
 use super::pages;
 use super::tables::TABLES;
-use super::{Error, Side, database, said};
+use super::{Error, Side, database};
 use crate::backup;
 use crate::error::OpenError;
 use crate::migrations;
@@ -38,7 +38,7 @@ pub(super) struct Source {
 
 impl Source {
     pub fn open(place: &Place) -> Result<Self, Error> {
-        let unread = |failure: Failure| database("read the hive to copy", &said(&failure));
+        let unread = |failure: Failure| database("read the hive to copy", &failure);
         let (mut conn, lock) = match place {
             Place::Folder(folder) => {
                 let lock = open::hold(folder).map_err(Side::Source.refused())?;
@@ -82,7 +82,7 @@ struct Draft {
 impl Target {
     /// Makes the tables where they are missing, and finds them empty.
     pub fn open(place: &Place) -> Result<Self, Error> {
-        let unwritten = |failure: Failure| database("write the copy", &said(&failure));
+        let unwritten = |failure: Failure| database("write the copy", &failure);
         let refused = Side::Target.refused();
         let (mut conn, draft) = match place {
             Place::Folder(folder) => {

@@ -135,6 +135,7 @@ impl PgConn {
         let mut conn = Self::establish(&url.into(), "hive copy")?;
         conn.patience = None;
         conn.set_to(COPIER)?;
+        let _ = conn.batch_execute(ENGLISH);
         Ok(conn)
     }
 
@@ -297,14 +298,6 @@ async fn let_in(config: &Config, connector: Option<Connector>) -> ConnectionResu
             let (client, driver) = config.connect(NoTls).await.map_err(refused)?;
             AsyncPgConnection::try_from_client_and_connection(client, driver).await
         }
-    }
-}
-
-/// What an error to connect says, with its cause.
-pub(crate) fn said(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::CouldntSetupConfiguration(error) => error.to_string(),
-        other => other.to_string(),
     }
 }
 

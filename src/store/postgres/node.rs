@@ -8,15 +8,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diesel::result::DatabaseErrorKind;
 use diesel::sql_types::{BigInt, Bool};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::connection::{Address, PgConn};
+use super::remedy;
 use super::session::PgSession;
 use crate::error::OpenError;
 use crate::sql::conn::Conn;
+use crate::sql::failure::{Failure, Remedy};
 use crate::sql::statement::statement;
 
 /// How often the connection that holds the lock is used.
@@ -38,11 +39,10 @@ impl Incarnation {
     /// Takes a number, on a connection that is to be kept; refused while another hive holds it. From here on nobody else
     /// commits anything under it: what is read afterwards is how the one before left it.
     pub(crate) fn begin(conn: &mut Conn, number: u16) -> Result<Self, OpenError> {
-        let failed = |error: diesel::result::Error| OpenError::Database(error.to_string());
         hold(conn, number)?;
-        conn.batch_execute(TERM).map_err(failed)?;
+        conn.batch_execute(TERM).map_err(Failure::from)?;
         let begin = BeginIncarnation { number: column(number) };
-        let (incarnation,) = conn.get_result::<(i64,), _>(begin).map_err(failed)?;
+        let (incarnation,) = conn.get_result::<(i64,), _>(begin).map_err(Failure::from)?;
         Ok(Self { number, incarnation })
     }
 
@@ -53,7 +53,7 @@ impl Incarnation {
         match session.get_result::<(i64,), _>(ProveIncarnation { number: column(number), incarnation }) {
             Ok(_) => Ok(()),
             Err(diesel::result::Error::NotFound) => Err(OpenError::NodeInUse(number)),
-            Err(error) => Err(OpenError::Database(error.to_string())),
+            Err(error) => Err(Failure::from(error).into()),
         }
     }
 }
@@ -101,10 +101,8 @@ enum Owner {
 pub(crate) fn hold(conn: &mut Conn, number: u16) -> Result<(), OpenError> {
     match conn.get_result::<(bool,), _>(HoldNumber { number: i32::from(number) }) {
         Ok(_) => Ok(()),
-        Err(diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, _)) => {
-            Err(OpenError::NodeInUse(number))
-        }
-        Err(error) => Err(OpenError::Database(error.to_string())),
+        Err(error) if matches!(remedy::of(&error), Remedy::TryAgain(_)) => Err(OpenError::NodeInUse(number)),
+        Err(error) => Err(Failure::from(error).into()),
     }
 }
 
@@ -156,11 +154,10 @@ impl NodeKeeper {
     /// Uses the connection, when it was not used for a while. May wait for as long as a statement or a connect may take.
     pub(crate) fn keep(&self) {
         let mut held = self.held.lock();
-        if !self.is_ours() || held.asked.elapsed() < PERIOD {
-            return;
+        if self.is_ours() && held.asked.elapsed() >= PERIOD {
+            held.asked = Instant::now();
+            self.ask(&mut held);
         }
-        held.asked = Instant::now();
-        self.ask(&mut held);
         // The hive may have ended meanwhile.
         if !self.is_ours() {
             held.session = None;
@@ -216,18 +213,17 @@ impl NodeKeeper {
 
     /// The lock on a new connection; `None` when another hive has begun under the number.
     fn take_again(&self) -> Result<Option<Box<PgSession>>, OpenError> {
-        let failed = |error: diesel::result::Error| OpenError::Database(error.to_string());
-        let conn = PgConn::writer(&self.address).map_err(|error| OpenError::Database(error.to_string()))?;
+        let conn = PgConn::writer(&self.address).map_err(Failure::from)?;
         let mut conn = Conn::from(conn);
-        let (is_ours,): (bool,) = conn.get_result(self.question()).map_err(failed)?;
+        let (is_ours,): (bool,) = conn.get_result(self.question()).map_err(Failure::from)?;
         if !is_ours {
             return Ok(None);
         }
         hold(&mut conn, self.incarnation.number)?;
         let Conn::Postgres(mut session) = conn else { return Ok(None) };
-        session.batch_execute(TERM).map_err(failed)?;
+        session.batch_execute(TERM).map_err(Failure::from)?;
         // Somebody may have begun while the lock was waited for.
-        let (is_ours,): (bool,) = session.get_result(self.question()).map_err(failed)?;
+        let (is_ours,): (bool,) = session.get_result(self.question()).map_err(Failure::from)?;
         Ok(is_ours.then_some(session))
     }
 }
@@ -262,4 +258,38 @@ statement! {
      (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) \
      ON CONFLICT (number) DO UPDATE SET incarnation = excluded.incarnation, started_at = excluded.started_at \
      RETURNING incarnation"
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Secret;
+
+    use super::*;
+    use crate::conformance::postgres_rig::Schema;
+    use crate::open::{OpenOptions, open};
+
+    #[test]
+    fn a_number_whose_keeper_was_busy_when_the_hive_ended_is_let_go_once_it_is_done() {
+        let (schema, folder) = (Schema::new(), tempfile::tempdir().unwrap());
+        let url = Some(Secret::new(schema.url()));
+        let store = open(&OpenOptions { database_url: url, ..OpenOptions::new(folder.path()) }).unwrap();
+        let lock = store.node.unwrap();
+        let keeper = lock.keeper();
+        let busy = keeper.held.lock();
+        drop(lock);
+        assert!(busy.session.is_some(), "it could not be taken from whoever is at it");
+        drop(busy);
+        keeper.keep();
+        assert!(keeper.held.lock().session.is_none());
+    }
+
+    #[test]
+    fn what_else_goes_wrong_while_a_number_is_waited_for_is_said_as_it_is() {
+        let schema = Schema::new();
+        let mut conn = Conn::from(PgConn::writer(schema.url()).unwrap());
+        conn.batch_execute("BEGIN; SELECT 1 / 0").unwrap_err();
+        let refused = hold(&mut conn, 0).unwrap_err();
+        let OpenError::Database(why) = refused else { panic!("{refused}") };
+        assert!(why.starts_with("current transaction is aborted"), "{why}");
+    }
 }

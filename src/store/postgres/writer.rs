@@ -16,7 +16,7 @@ use crate::port::{BatchError, BatchWriter, Committed};
 use crate::sql::apply::{self, Mode};
 use crate::sql::batch::{Batch, Told};
 use crate::sql::conn::Conn;
-use crate::sql::failure::Remedy;
+use crate::sql::failure::{Failure, Remedy};
 use crate::sql::lanes::Lanes;
 
 /// How often a batch is tried while others are in its way; each try waits for the lock timeout at most.
@@ -44,12 +44,12 @@ impl PgWriter {
     ) -> Result<Self, OpenError> {
         let address = address.into();
         let slow = address.slow();
-        let conn = PgConn::writer(&address).map_err(|error| OpenError::Database(error.to_string()))?;
+        let conn = PgConn::writer(&address).map_err(Failure::from)?;
         let mut session = PgSession::writer(conn, metrics.writer_statement_seconds.clone(), slow);
         node.prove(&mut session)?;
-        session.warm_up().map_err(|error| OpenError::Database(error.to_string()))?;
+        session.warm_up().map_err(Failure::from)?;
         let mut conn = Conn::Postgres(Box::new(session));
-        let lanes = Lanes::load(&mut conn).map_err(|error| OpenError::Database(error.to_string()))?;
+        let lanes = Lanes::load(&mut conn)?;
         let lanes_max = usize::try_from(lanes_max).unwrap_or(usize::MAX);
         Ok(Self { conn, node, lanes, lanes_max, last_at: Timestamp::ZERO, clock, metrics })
     }

@@ -50,11 +50,9 @@ impl SqliteWriter {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, OpenError> {
-        let said = |error: Failure| OpenError::Database(error.to_string());
-        let mut conn =
-            Conn::from(connection::writer(database).map_err(|error| OpenError::Database(error.to_string()))?);
-        let (last_seq, last_at) = log::head(&mut conn).map_err(said)?;
-        let lanes = Lanes::load(&mut conn).map_err(said)?;
+        let mut conn = Conn::from(connection::writer(database).map_err(Failure::from)?);
+        let (last_seq, last_at) = log::head(&mut conn)?;
+        let lanes = Lanes::load(&mut conn)?;
         Ok(Self {
             conn,
             wal: connection::wal_path(database),
