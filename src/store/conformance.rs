@@ -24,6 +24,7 @@ mod plans;
 mod postgres_migrating;
 mod postgres_plans;
 pub(crate) mod postgres_rig;
+mod postgres_slow;
 mod postgres_trouble;
 mod random;
 mod reading;

@@ -101,8 +101,10 @@ enum Owner {
 pub(crate) fn hold(conn: &mut Conn, number: u16) -> Result<(), OpenError> {
     match conn.get_result::<(bool,), _>(HoldNumber { number: i32::from(number) }) {
         Ok(_) => Ok(()),
-        Err(error) if matches!(remedy::of(&error), Remedy::TryAgain(_)) => Err(OpenError::NodeInUse(number)),
-        Err(error) => Err(Failure::from(error).into()),
+        Err(error) => match remedy::of(&error) {
+            Remedy::TryAgain(_) | Remedy::TooSlow(_) => Err(OpenError::NodeInUse(number)),
+            _ => Err(Failure::from(error).into()),
+        },
     }
 }
 
