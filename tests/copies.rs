@@ -64,8 +64,13 @@ async fn work_of_every_kind(hive: &Hive) -> Result<Work> {
                 .await?,
         );
     }
-    let held = hive.lease(&worker, 3, 5_000).await?;
-    ensure!(held.len() == 3, "{held:?}");
+    let mut held = 0;
+    while held < 3 {
+        // A call is answered with what is known to wait when it comes, which may be fewer.
+        let leased = hive.lease(&worker, 3, 5_000).await?.len();
+        ensure!(leased > 0, "{held} are held, and nothing more is handed out");
+        held += leased;
+    }
     let path = |at: usize, verb: &str| format!("/api/v2/tasks/{}/{verb}", tasks[at]);
     let report = json!({"attempt": 1, "result": {"ok": [1, 2.50, "x"]}, "usage": {"input_tokens": 7}});
     hive.post(&path(0, "complete"), &report, 200).await?;
