@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::Rig;
 use super::postgres_trouble::{Pg, event, kinds, patch};
 use crate::command::Command;
 use crate::error::WriteError;
