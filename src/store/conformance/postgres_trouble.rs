@@ -15,7 +15,9 @@ use crate::command::{CancelTask, Chore, Command, PatchTask, RecordSystemEvent};
 use crate::error::{OpenError, WriteError};
 use crate::open::{OpenOptions, open};
 use crate::port::{BatchError, BatchWriter, Committed};
+use crate::postgres::connection::Address;
 use crate::sql::statement::statement;
+use crate::timeouts::Timeouts;
 
 pub(super) type Pg = World<PostgresRig>;
 
@@ -345,6 +347,24 @@ fn a_hive_whose_number_was_taken_writes_nothing_any_more() {
     assert_eq!(why, "another hive has taken node number 0: end one of the two");
     assert_eq!((kinds(&world), world.task(task).priority), (before, 6), "its batch is refused whole");
     world.rig.writer().apply(&[patch(task, 8)]).unwrap();
+}
+
+#[test]
+fn a_writer_opens_for_its_own_incarnation_alone_and_once_nothing_of_that_is_under_way() {
+    let mut world = Pg::new();
+    let (mine, url) = (world.rig.incarnation(), world.rig.schema.url().to_owned());
+    let hurried = Timeouts { lock: Duration::from_millis(10), ..Timeouts::default() };
+    let mut still = world.rig.another_writer(url.as_str());
+    still.stand_still(&[event()]);
+    let Err(refused) = world.rig.writer_of(mine, Address::new(&url, hurried)) else {
+        panic!("it was opened")
+    };
+    assert_eq!(refused.to_string(), "cannot open the database: canceling statement due to lock timeout");
+    drop(still);
+    assert!(world.rig.writer_of(mine, url.as_str()).is_ok());
+    world.rig.reopen();
+    let refused = world.rig.writer_of(mine, url.as_str());
+    assert!(matches!(refused, Err(OpenError::NodeInUse(0))), "another one has begun");
 }
 
 #[test]
