@@ -16,11 +16,11 @@ use protocol::live::frame::{Body, ConnectionFacts, Frame};
 use protocol::live::limits::{Ending, MESSAGE_BYTES_HARD_MAX, WAKE_BYTES};
 use protocol::live::topic::{Root, Topic};
 
-use super::admission::tell_end;
 use super::bucket::Bucket;
 use super::greeting::Greeting;
-use super::guard::Valve;
 use super::measure::{self, Updates};
+use super::admission::tell_end;
+use super::guard::Valve;
 use super::outbox::{Heard, News, Out, Outbox, Party};
 use super::replay::{Reach, Replay, reach};
 use super::roster::{Key, Roster};
