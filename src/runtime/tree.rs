@@ -17,7 +17,7 @@ use domain::{EventKind, IdGenerator};
 use feed::FeedHandle;
 use links::Links;
 use parking_lot::Mutex;
-use store::Store;
+use store::{Store, Threads};
 use store::command::{Chore, GraceLeases, RecordSystemEvent, Sweep};
 use supervision::{
     ActorRef, ChildSpec, Home, Intensity, OnExhausted, Registry, Root, ShutdownReport, SupervisorRef,
@@ -84,6 +84,7 @@ pub struct Runtime {
     /// Over what the layers above run for their clients.
     pub sessions: SupervisorRef,
     root: Root,
+    feeder: ActorRef<FeedActor>,
     store: store::writer::WriterHandle,
 }
 
@@ -137,10 +138,16 @@ impl Runtime {
         let feed_ref = feeder.actor_ref();
         connect_writer(parts.store, &shared, feed_ref.clone());
         let spec = SupervisorSpec::new("hive")
-            .intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD))
-            .thread(writer_thread(parts.store, &shared, feed_ref))
-            .thread(wal_thread(parts.store))
-            .thread(Watchdog::new(parts.registry, vec![parts.home.clone()]).into_thread("watchdog"))
+            .intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD));
+        let spec = match parts.store.threads {
+            Threads::Own => spec
+                .thread(writer_thread(parts.store, &shared, feed_ref.clone()))
+                .thread(wal_thread(parts.store))
+                .thread(Watchdog::new(parts.registry, vec![parts.home.clone()]).into_thread("watchdog")),
+            // Whoever opened the store takes its turns.
+            Threads::Callers => spec,
+        };
+        let spec = spec
             .supervisor(agents)
             .supervisor(tasks)
             .child(coordinator)
@@ -152,11 +159,16 @@ impl Runtime {
         let root = Root::start(spec, parts.registry, parts.home)?;
         let handle = RuntimeHandle { shared: Arc::clone(&shared), coordinator: coordinator_ref };
         tokio::select! {
-            begun = begin(&shared) => begun?,
+            begun = begin(&shared, parts.store.threads) => begun?,
             failure = root.failed() => return Err(failure.into()),
             () = tokio::time::sleep(BEGIN_WITHIN) => return Err(StartError::Store(Error::Late)),
         }
-        Ok(Self { handle, feed, sessions: sessions_ref, root, store: parts.store.writer.clone() })
+        Ok(Self { handle, feed, sessions: sessions_ref, root, feeder: feed_ref, store: parts.store.writer.clone() })
+    }
+
+    /// Whoever takes the writer's turns says that it began anew after a failure, and that commits may have been untold.
+    pub fn writer_began_anew(&self) {
+        tell_anew(&self.handle.shared, &self.feeder);
     }
 
     /// Resolves when the root supervisor has given up: the process must end.
@@ -213,8 +225,8 @@ pub enum StartError {
 }
 
 /// The first writes of a start; then the hive serves.
-async fn begin(shared: &SharedRef) -> Result<(), StartError> {
-    let crashed = end_crashed(shared).await?;
+async fn begin(shared: &SharedRef, threads: Threads) -> Result<(), StartError> {
+    let crashed = end_crashed(shared, threads).await?;
     let ttl_ms = shared.settings.lease_ttl_ms;
     let graced = shared.writer.apply(GraceLeases { ttl_ms }).await.map_err(Error::from)?;
     if graced.count > 0 {
@@ -235,9 +247,12 @@ async fn begin(shared: &SharedRef) -> Result<(), StartError> {
 }
 
 /// What runs as a process of the hive ended with it: first all that is left of it, then its attempts, which go back.
-async fn end_crashed(shared: &SharedRef) -> Result<u32, StartError> {
+async fn end_crashed(shared: &SharedRef, threads: Threads) -> Result<u32, StartError> {
     let links = shared.links.clone();
-    let left = tokio::task::spawn_blocking(move || links.end_leftovers()).await;
+    let left = match threads {
+        Threads::Own => tokio::task::spawn_blocking(move || links.end_leftovers()).await,
+        Threads::Callers => Ok(links.end_leftovers()),
+    };
     let left = left.map_err(|error| Error::Crashed(error.to_string()))?;
     let mut crashed: u32 = 0;
     loop {
@@ -279,12 +294,16 @@ fn connect_writer(store: &Store, shared: &SharedRef, feed: ActorRef<FeedActor>) 
     }));
 }
 
+/// The writer before may have died between a commit and its notice.
+fn tell_anew(shared: &SharedRef, feed: &ActorRef<FeedActor>) {
+    shared.feed_inbox.push(News::Rebuilt, || feed.tell(Fold { is_tick: false }).is_ok());
+}
+
 fn writer_thread(store: &Store, shared: &SharedRef, feed: ActorRef<FeedActor>) -> ThreadSpec {
     let (writer, shared) = (store.writer_loop.clone(), Arc::clone(shared));
     ThreadSpec::new("writer", move |cx| {
         if cx.incarnation() > 1 {
-            // The one before may have died between a commit and its notice.
-            shared.feed_inbox.push(News::Rebuilt, || feed.tell(Fold { is_tick: false }).is_ok());
+            tell_anew(&shared, &feed);
         }
         writer.run(&|| cx.checkpoint(), &|| cx.is_stopping()).map_err(Into::into)
     })

@@ -48,6 +48,17 @@ pub enum WriteLoopError {
     Open(#[from] OpenError),
 }
 
+/// What one turn of the loop did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing waited.
+    Idle,
+    /// What waited was committed and answered.
+    Committed,
+    /// What waited was answered with [`WriteError::Unavailable`]: the database has to be opened anew.
+    OutOfReach,
+}
+
 /// Opens the database for one run of the loop, on the thread that runs it.
 pub(crate) type Opener = Box<dyn Fn() -> Result<Box<dyn BatchWriter>, OpenError> + Send + Sync>;
 
@@ -174,6 +185,20 @@ impl WriterLoop {
     /// When the database cannot be opened in the first place; what waits in the queue keeps waiting for the next run.
     pub fn run(&self, checkpoint: &dyn Fn(), is_stopping: &dyn Fn() -> bool) -> Result<(), WriteLoopError> {
         run::run(&self.0, checkpoint, is_stopping)
+    }
+
+    /// Opens the database for whoever takes the turns instead of a run.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn open(&self) -> Result<Box<dyn BatchWriter>, WriteLoopError> {
+        Ok((self.0.open)()?)
+    }
+
+    /// One turn: applies what waits as one batch, without waiting for more. For whoever drives the loop by hand, with a
+    /// database that [`WriterLoop::open`] opened.
+    pub fn turn(&self, writer: &mut dyn BatchWriter) -> Turn {
+        run::turn(&self.0, writer, Duration::ZERO)
     }
 
     /// Whether a run holds the database open.

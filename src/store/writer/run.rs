@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::queue::{Envelope, Reply};
-use super::{CommitNotice, Shared, WriteLoopError};
+use super::{CommitNotice, Shared, Turn, WriteLoopError};
 use crate::command::Command;
 use crate::error::WriteError;
 use crate::metrics::Metrics;
@@ -92,15 +92,23 @@ fn serve(
 ) -> Served {
     loop {
         checkpoint();
-        let batch = shared.queue.take(BATCH_COMMANDS_MAX, BATCH_BYTES_MAX, PATIENCE);
-        if batch.is_empty() {
-            if is_stopping() && shared.queue.close_if_empty() {
-                return Served::Stopped;
-            }
-        } else if !commit(shared, writer, batch) {
-            return Served::OutOfReach;
+        match turn(shared, writer, PATIENCE) {
+            Turn::Idle if is_stopping() && shared.queue.close_if_empty() => return Served::Stopped,
+            Turn::OutOfReach => return Served::OutOfReach,
+            Turn::Idle | Turn::Committed => writer.tidy(),
         }
-        writer.tidy();
+    }
+}
+
+/// Applies what waits, or what comes within `patience`, as one batch.
+pub(super) fn turn(shared: &Shared, writer: &mut dyn BatchWriter, patience: Duration) -> Turn {
+    let batch = shared.queue.take(BATCH_COMMANDS_MAX, BATCH_BYTES_MAX, patience);
+    if batch.is_empty() {
+        Turn::Idle
+    } else if commit(shared, writer, batch) {
+        Turn::Committed
+    } else {
+        Turn::OutOfReach
     }
 }
 
