@@ -82,9 +82,4 @@ impl Chance {
         let last = u64::try_from(from.len()).ok()?.checked_sub(1)?;
         from.get(usize::try_from(self.between(0, last)).ok()?)
     }
-
-    /// An index below `count`.
-    pub fn below(&mut self, count: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(count.max(1)).unwrap_or(1)).unwrap_or(0)
-    }
 }

@@ -87,6 +87,7 @@ pub fn live(world: &Rc<World>, life: &Life<'_>) -> Result<Ended> {
             }
             Err(error) => {
                 world.note("hive", format_args!("did not begin: {error:#}"));
+                world.end_period();
                 Ended::Crashed { down_ms: 100 }
             }
         };

@@ -14,14 +14,10 @@ const PATIENCE_MS: u64 = 5_000;
 /// What came of a call.
 pub type Answer<T> = Result<T, Unanswered>;
 
-/// Why a call brought no answer that counts.
+/// A call brought no answer that counts: the request was lost, the answer was, the hive went down, or it said that it did
+/// not do it or does not know. Who calls cannot tell which.
 #[derive(Debug)]
-pub enum Unanswered {
-    /// Nothing came back: the request was lost, the answer was, or the hive went down. Nobody knows which.
-    Nothing,
-    /// The hive said that it did not do it, or does not know.
-    Refused(Error),
-}
+pub struct Unanswered;
 
 /// One who calls the hive.
 pub struct Line {
@@ -59,11 +55,11 @@ impl Line {
         if is_lost {
             world.note(&self.who, format_args!("{what}: the request is lost"));
             world.sleep(PATIENCE_MS).await;
-            return Err(Unanswered::Nothing);
+            return Err(Unanswered);
         }
         let Some(hive) = world.hive() else {
             world.note(&self.who, format_args!("{what}: nobody there"));
-            return Err(Unanswered::Nothing);
+            return Err(Unanswered);
         };
         let handle = hive.handle.clone();
         drop(hive);
@@ -96,16 +92,16 @@ impl Line {
         match answer {
             Err(_) => {
                 world.note(&self.who, format_args!("{what}: the connection breaks"));
-                Err(Unanswered::Nothing)
+                Err(Unanswered)
             }
             Ok(answer) if is_answer_lost => {
                 world.note(&self.who, format_args!("{what}: the answer is lost: {}", brief(&answer)));
                 world.sleep(PATIENCE_MS).await;
-                Err(Unanswered::Nothing)
+                Err(Unanswered)
             }
             Ok(answer) => {
                 world.note(&self.who, format_args!("{what}: {}", brief(&answer)));
-                answer.map_err(Unanswered::Refused)
+                answer.map_err(|_| Unanswered)
             }
         }
     }

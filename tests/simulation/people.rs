@@ -62,7 +62,7 @@ pub fn populate(world: &Rc<World>) {
             begin.spawn(client::live(Line::new(&begin, format!("client {number}")), agents.clone()));
         }
         if begin.script.operator_ms.is_some() {
-            begin.spawn(operator::live(Line::new(&begin, "operator"), agents));
+            begin.spawn(operator::live(Line::new(&begin, operator::OPERATOR), agents));
         }
         fate::begin(&begin);
     });

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use anyhow::{Context, Result};
 use links::{LinkSettings, Links};
@@ -39,6 +39,7 @@ pub fn play(seed: u64) -> Result<Played> {
     let folder = data_folder()?;
     let path = folder.path().to_owned();
     let template = template()?;
+    quietly();
     std::fs::copy(template.path().join("hive.db"), path.join("hive.db")).context("the template")?;
     let thread = std::thread::Builder::new().name(format!("seed {seed}")).spawn(move || {
         chance::play(seed);
@@ -54,6 +55,19 @@ pub fn play(seed: u64) -> Result<Played> {
             anyhow::bail!("seed {seed}: the simulator panicked: {}", text.unwrap_or_default())
         }
     }
+}
+
+/// Panics of actors are planned, and told in the history.
+fn quietly() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !std::thread::current().name().is_some_and(|name| name.starts_with("seed ")) {
+                tell(panic);
+            }
+        }));
+    });
 }
 
 /// In memory where the system has such a place: what a disk does to the store is another test.
@@ -130,6 +144,8 @@ fn begin_once_more(world: &Rc<World>, life: &Life<'_>) -> Result<()> {
 async fn look_after(world: Rc<World>) {
     world.sleep(world.script.troubled_ms).await;
     world.calm_down();
+    // What was still on its way then has arrived by now.
+    world.sleep(10_000).await;
     people::set_right(Rc::clone(&world)).await;
     let is_over = |world: &World| world.clients_left.get() == 0 && world.witness.borrow().open_count() == 0;
     if !within(&world, END_WITHIN_MS, is_over).await {

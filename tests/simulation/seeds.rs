@@ -10,8 +10,11 @@ use anyhow::{Context, Result};
 use crate::run::{Played, play};
 use crate::world::Figures;
 
-/// Which seeds are played.
+/// Which seeds are played; with `HIVE_SIM_STOP` set, only until one breaks a promise.
 pub struct Seeds(pub RangeInclusive<u64>);
+
+/// Names the variable that stops at the first seed that breaks a promise.
+pub const STOP: &str = "HIVE_SIM_STOP";
 
 impl Seeds {
     /// From the one to the other, unless `HIVE_SIM_SEEDS` says others (`1-10000`).
@@ -77,13 +80,13 @@ impl fmt::Display for Summary {
 
 /// Plays them all; stops early once enough are broken.
 pub fn play_all(seeds: &Seeds) -> Result<Summary> {
-    quietly();
     let (next, last) = (AtomicU64::new(*seeds.0.start()), *seeds.0.end());
-    let summary = Mutex::new(Summary::default());
+    let (summary, stops) = (Mutex::new(Summary::default()), std::env::var_os(STOP).is_some());
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed > last {
+            let is_enough = stops && summary.lock().is_ok_and(|summary| !summary.broken.is_empty());
+            if seed > last || is_enough {
                 return anyhow::Ok(());
             }
             let played = play(seed)?;
@@ -99,14 +102,4 @@ pub fn play_all(seeds: &Seeds) -> Result<Summary> {
     let mut summary = summary.into_inner()?;
     summary.broken.sort();
     Ok(summary)
-}
-
-/// Panics of actors are planned, and told in the history.
-fn quietly() {
-    std::panic::set_hook(Box::new(|panic| {
-        let is_played = std::thread::current().name().is_some_and(|name| name.starts_with("seed "));
-        if !is_played {
-            eprintln!("{panic}");
-        }
-    }));
 }

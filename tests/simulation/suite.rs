@@ -16,8 +16,10 @@ mod disk;
 mod hive;
 mod network;
 mod people;
+mod planted;
 mod promises;
 mod run;
+mod report;
 mod script;
 mod seeds;
 mod witness;
@@ -34,6 +36,16 @@ const FOUND: [u64; 0] = [];
 fn five_hundred_seeds_break_no_promise() -> Result<()> {
     let summary = play_all(&Seeds::wanted(1, 500)?)?;
     println!("{summary}");
+    ensure!(summary.broken.is_empty(), "{}", summary.advice());
+    Ok(())
+}
+
+#[test]
+fn chaos_ten_thousand_seeds_break_no_promise() -> Result<()> {
+    let began = std::time::Instant::now();
+    let summary = play_all(&Seeds::wanted(1, 10_000)?)?;
+    println!("{summary}, {} s", began.elapsed().as_secs());
+    report::simulated(&summary)?;
     ensure!(summary.broken.is_empty(), "{}", summary.advice());
     Ok(())
 }

@@ -177,8 +177,13 @@ impl World {
             }
         })
         .await;
-        self.base.set((self.now_us(), None));
+        self.end_period();
         ended
+    }
+
+    /// The world's time stands still, as there is no runtime whose clock it could go by.
+    pub fn end_period(&self) {
+        self.base.set((self.now_us(), None));
     }
 
     fn wake_due(&self) {

@@ -96,6 +96,6 @@ async fn submit(line: &mut Line, task: &NewTask, word: Option<&String>) -> Optio
             world.breach(format_args!("{what} is answered {other:?}"));
             None
         }
-        Err(Unanswered::Nothing | Unanswered::Refused(_)) => None,
+        Err(Unanswered) => None,
     }
 }

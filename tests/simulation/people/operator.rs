@@ -11,6 +11,9 @@ use super::{QUEUES, caller, name};
 use crate::network::Line;
 use crate::world::World;
 
+/// Who causes trouble, and leaves with it.
+pub const OPERATOR: &str = "operator";
+
 /// Does something every now and then, until the troubles are over.
 pub async fn live(mut line: Line, agents: Vec<AgentId>) {
     let every_ms = line.world.script.operator_ms.unwrap_or(10_000);
@@ -46,7 +49,7 @@ async fn act(line: &mut Line, agents: &[AgentId]) {
 /// The queue's limit, at the beginning of a run.
 pub async fn limit(world: &Rc<World>) {
     let Some(limit) = world.script.limit else { return };
-    let mut line = Line::new(world, "operator");
+    let mut line = Line::new(world, OPERATOR);
     change(&mut line, QUEUES[0], QueueEdit::Limit(Some(limit))).await;
 }
 
@@ -63,6 +66,11 @@ pub async fn set_right(world: Rc<World>) {
     }
 }
 
+/// Once the troubles are over, only the caretaker changes anything.
+fn has_left(line: &Line) -> bool {
+    line.who == OPERATOR && line.world.is_calm()
+}
+
 /// Lets so many tasks of the first queue work.
 pub async fn let_in(line: &mut Line, most: u32) {
     change(line, QUEUES[0], QueueEdit::Limit(Some(most))).await;
@@ -76,7 +84,8 @@ async fn change(line: &mut Line, queue: &'static str, edit: QueueEdit) {
             let who = who.clone();
             async move { hive.change_queue(&who, name(queue), edit).await }
         };
-        if line.call(&format!("queue {queue} {edit:?}"), None, ask).await.is_ok() {
+        let is_changed = line.call(&format!("queue {queue} {edit:?}"), None, ask).await.is_ok();
+        if is_changed || has_left(line) {
             return;
         }
         line.idle(100, 1_000).await;
@@ -94,6 +103,7 @@ async fn drain(line: &mut Line, agent: AgentId, is_draining: bool) {
         match line.call(&format!("drain {agent} {is_draining}"), None, ask).await {
             Ok(AgentChange::Done(_)) => return,
             Ok(other) => return line.world.breach(format_args!("{agent} is there and is {other:?}")),
+            Err(_) if has_left(line) => return,
             Err(_) => line.idle(100, 1_000).await,
         }
     }

@@ -214,7 +214,7 @@ async fn finish(line: &mut Line, assignment: &Assignment, report: &Report) -> bo
             world.breach(format_args!("{task}:{attempt} was handed out and is not known"));
             true
         }
-        Err(Unanswered::Nothing | Unanswered::Refused(_)) => false,
+        Err(Unanswered) => false,
     }
 }
 
