@@ -84,7 +84,6 @@ pub struct Runtime {
     /// Over what the layers above run for their clients.
     pub sessions: SupervisorRef,
     root: Root,
-    feeder: ActorRef<FeedActor>,
     store: store::writer::WriterHandle,
 }
 
@@ -136,12 +135,12 @@ impl Runtime {
         });
         let feeder = feed_child(&shared, &coordinator_ref);
         let feed_ref = feeder.actor_ref();
-        connect_writer(parts.store, &shared, feed_ref.clone());
+        connect_writer(parts.store, &shared, feed_ref);
         let spec = SupervisorSpec::new("hive")
             .intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD));
         let spec = match parts.store.threads {
             Threads::Own => spec
-                .thread(writer_thread(parts.store, &shared, feed_ref.clone()))
+                .thread(writer_thread(parts.store))
                 .thread(wal_thread(parts.store))
                 .thread(Watchdog::new(parts.registry, vec![parts.home.clone()]).into_thread("watchdog")),
             // Whoever opened the store takes its turns.
@@ -163,12 +162,7 @@ impl Runtime {
             failure = root.failed() => return Err(failure.into()),
             () = tokio::time::sleep(BEGIN_WITHIN) => return Err(StartError::Store(Error::Late)),
         }
-        Ok(Self { handle, feed, sessions: sessions_ref, root, feeder: feed_ref, store: parts.store.writer.clone() })
-    }
-
-    /// Whoever takes the writer's turns says that it began anew after a failure, and that commits may have been untold.
-    pub fn writer_began_anew(&self) {
-        tell_anew(&self.handle.shared, &self.feeder);
+        Ok(Self { handle, feed, sessions: sessions_ref, root, store: parts.store.writer.clone() })
     }
 
     /// Resolves when the root supervisor has given up: the process must end.
@@ -285,26 +279,21 @@ fn feed_child(shared: &SharedRef, coordinator: &ActorRef<Coordinator>) -> ChildS
     ChildSpec::new("feed", move || FeedActor::new(Arc::clone(&shared), coordinator.clone()))
 }
 
-/// Commits go from the writer's thread into the feed's inbox.
+/// Commits go from the writer's thread into the feed's inbox, and so does that some may have come without a word.
 fn connect_writer(store: &Store, shared: &SharedRef, feed: ActorRef<FeedActor>) {
-    let shared = Arc::clone(shared);
+    let (inbox, told) = (Arc::clone(shared), feed.clone());
     store.writer_loop.on_commit(Box::new(move |notice| {
-        let feed = &feed;
-        shared.feed_inbox.push(News::Committed(notice), || feed.tell(Fold { is_tick: false }).is_ok());
+        inbox.feed_inbox.push(News::Committed(notice), || told.tell(Fold { is_tick: false }).is_ok());
+    }));
+    let shared = Arc::clone(shared);
+    store.writer_loop.on_reopened(Box::new(move || {
+        shared.feed_inbox.push(News::Rebuilt, || feed.tell(Fold { is_tick: false }).is_ok());
     }));
 }
 
-/// The writer before may have died between a commit and its notice.
-fn tell_anew(shared: &SharedRef, feed: &ActorRef<FeedActor>) {
-    shared.feed_inbox.push(News::Rebuilt, || feed.tell(Fold { is_tick: false }).is_ok());
-}
-
-fn writer_thread(store: &Store, shared: &SharedRef, feed: ActorRef<FeedActor>) -> ThreadSpec {
-    let (writer, shared) = (store.writer_loop.clone(), Arc::clone(shared));
+fn writer_thread(store: &Store) -> ThreadSpec {
+    let writer = store.writer_loop.clone();
     ThreadSpec::new("writer", move |cx| {
-        if cx.incarnation() > 1 {
-            tell_anew(&shared, &feed);
-        }
         writer.run(&|| cx.checkpoint(), &|| cx.is_stopping()).map_err(Into::into)
     })
     .kind("writer")

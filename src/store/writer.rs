@@ -40,6 +40,9 @@ impl CommitNotice {
 /// Called with each commit that left events or lanes behind.
 pub type CommitSink = Box<dyn Fn(Arc<CommitNotice>) + Send + Sync>;
 
+/// Called when the database was opened anew, before anything is written to it.
+pub type ReopenSink = Box<dyn Fn() + Send + Sync>;
+
 /// Why the writer's loop gave up; run it again.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteLoopError {
@@ -67,6 +70,9 @@ struct Shared {
     queue: Queue,
     open: Opener,
     sink: Mutex<Option<Arc<CommitSink>>>,
+    reopened: Mutex<Option<Arc<ReopenSink>>>,
+    /// Whether the database was open before.
+    was_open: AtomicBool,
     /// Held by the one run that goes on.
     turn: Mutex<()>,
     is_open: AtomicBool,
@@ -75,6 +81,21 @@ struct Shared {
     /// A batch that takes this long to be committed is told of.
     slow: Duration,
     metrics: Metrics,
+}
+
+impl Shared {
+    /// Opens the database. Whoever listens hears of it when that is not the first time: the connection before may have
+    /// committed what it told nobody of.
+    fn open(&self) -> Result<Box<dyn BatchWriter>, OpenError> {
+        let writer = (self.open)()?;
+        if self.was_open.swap(true, Ordering::AcqRel) {
+            let reopened = self.reopened.lock().clone();
+            if let Some(reopened) = reopened {
+                reopened();
+            }
+        }
+        Ok(writer)
+    }
 }
 
 /// A handle and a loop with a queue of `capacity` commands between them.
@@ -88,6 +109,8 @@ pub(crate) fn writer(
         queue: Queue::new(capacity),
         open,
         sink: Mutex::new(None),
+        reopened: Mutex::new(None),
+        was_open: AtomicBool::new(false),
         turn: Mutex::new(()),
         is_open: AtomicBool::new(false),
         committed_seq: AtomicI64::new(0),
@@ -139,11 +162,17 @@ impl WriterHandle {
         sent
     }
 
-    /// Waits until everything that was sent before has been answered. It takes its turn like a command, and waits as long
-    /// as the queue is full; at once when the writer has stopped for good.
-    pub async fn passed(&self) {
-        while let Err(WriteError::Overloaded) = self.apply(SubmitMany { tasks: Vec::new() }).await {
-            tokio::time::sleep(FULL_AGAIN).await;
+    /// Waits until everything that was sent before has been answered, and a commit after it. It takes its turn like a
+    /// command, and waits as long as the queue is full.
+    ///
+    /// # Errors
+    /// [`WriteError::Unavailable`] when there was no such commit: of what was sent before, something may still come.
+    pub async fn passed(&self) -> Result<(), WriteError> {
+        loop {
+            match self.apply(SubmitMany { tasks: Vec::new() }).await {
+                Err(WriteError::Overloaded) => tokio::time::sleep(FULL_AGAIN).await,
+                answer => return answer.map(drop),
+            }
         }
     }
 
@@ -171,6 +200,12 @@ impl WriterLoop {
         *self.0.sink.lock() = Some(Arc::new(sink));
     }
 
+    /// Sets who is told that the database was opened anew, after it was out of reach or a run died over it: what the
+    /// connection before committed may be told in no [`CommitNotice`]. It is called before the first batch after that.
+    pub fn on_reopened(&self, sink: ReopenSink) {
+        *self.0.reopened.lock() = Some(Arc::new(sink));
+    }
+
     /// Opens the database and applies batches until `is_stopping` and the queue is drained. `checkpoint` is called
     /// between batches, at least ten times a second. When the database is out of reach (disk full, I/O), the batch is
     /// answered with [`WriteError::Unavailable`] and the database is opened anew within this run. May be called again
@@ -192,7 +227,7 @@ impl WriterLoop {
     /// # Errors
     /// When the database cannot be opened.
     pub fn open(&self) -> Result<Box<dyn BatchWriter>, WriteLoopError> {
-        Ok((self.0.open)()?)
+        Ok(self.0.open()?)
     }
 
     /// One turn: applies what waits as one batch, without waiting for more. For whoever drives the loop by hand, with a

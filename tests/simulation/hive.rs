@@ -93,6 +93,7 @@ pub fn live(world: &Rc<World>, life: &Life<'_>) -> Result<Ended> {
         };
         // The loop's listener knows the actors, and they the loop.
         hand.on_commit(Box::new(|_| {}));
+        hand.on_reopened(Box::new(|| {}));
         anyhow::Ok(ended)
     });
     world.set_hive(None);
@@ -190,7 +191,7 @@ async fn write(
             continue;
         };
         let mut disk = Disk::new(writer, Rc::clone(&world), chance.clone());
-        let turn = loop {
+        loop {
             let pause_ms = wait_ms(&world, &mut chance, queue.depth());
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             if world.is_ending() || queue.depth() == 0 {
@@ -198,19 +199,13 @@ async fn write(
             }
             match catch_unwind(AssertUnwindSafe(|| writer_loop.turn(&mut disk))) {
                 Ok(Turn::Idle | Turn::Committed) => {}
-                Ok(Turn::OutOfReach) => break Turn::OutOfReach,
-                Err(_) => break Turn::Idle,
+                Ok(Turn::OutOfReach) | Err(_) => break,
             }
-        };
+        }
         drop(disk);
         chance.next();
         tokio::time::sleep(AGAIN).await;
-        if turn == Turn::Idle {
-            world.note("writer", "begins anew after a panic");
-            if let Some(hive) = world.hive() {
-                hive.runtime.writer_began_anew();
-            }
-        }
+        world.note("writer", "begins anew");
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn run(
     shared.queue.reopen();
     let (mut was_open, mut pause) = (false, PAUSE_MIN);
     loop {
-        let mut writer = match (shared.open)() {
+        let mut writer = match shared.open() {
             Ok(writer) => writer,
             // It was there, and will be again: that a server restarts is no failure of this thread.
             Err(error) if was_open && !is_stopping() => {
