@@ -63,28 +63,13 @@ impl Line {
         };
         let handle = hive.handle.clone();
         drop(hive);
-        let (tell, told) = oneshot::channel();
-        let (first, inside) = (ask(handle.clone()), Rc::clone(&world));
-        let call = tokio::task::spawn_local(async move {
-            let answer = first.await;
-            // Once the process has ended, no answer leaves it.
-            if !inside.is_ending() {
-                let _ = tell.send(answer);
-            }
-        });
+        let told = carry_out(&world, ask(handle.clone()), hang_up_ms);
         if is_doubled {
             world.note(&self.who, format_args!("{what}: arrives twice"));
             let (second, delay_ms) = (ask(handle), delays[2] * 10);
             tokio::task::spawn_local(async move {
                 tokio::time::sleep(std::time::Duration::from_millis(delay_ms)).await;
                 let _ = second.await;
-            });
-        }
-        if let Some(after_ms) = hang_up_ms {
-            let (call, world) = (call.abort_handle(), Rc::clone(&world));
-            self.world.spawn(async move {
-                world.sleep(after_ms).await;
-                call.abort();
             });
         }
         let answer = told.await;
@@ -111,6 +96,31 @@ impl Line {
         let ms = self.chance.between(least_ms, most_ms.max(least_ms));
         self.world.sleep(ms).await;
     }
+}
+
+/// Lets the hive answer a request; whoever asks may hang up meanwhile.
+fn carry_out<T: 'static>(
+    world: &Rc<World>,
+    request: impl Future<Output = T> + 'static,
+    hang_up_ms: Option<u64>,
+) -> oneshot::Receiver<T> {
+    let (tell, told) = oneshot::channel();
+    let inside = Rc::clone(world);
+    let call = tokio::task::spawn_local(async move {
+        let answer = request.await;
+        // Once the process has ended, no answer leaves it.
+        if !inside.is_ending() {
+            let _ = tell.send(answer);
+        }
+    });
+    if let Some(after_ms) = hang_up_ms {
+        let (call, outside) = (call.abort_handle(), Rc::clone(world));
+        world.spawn(async move {
+            outside.sleep(after_ms).await;
+            call.abort();
+        });
+    }
+    told
 }
 
 /// An answer in one line.

@@ -18,13 +18,16 @@ const BUGS: [(&str, &str); 10] = [
     ("04-answer-before-commit", "every other batch is answered before it is committed"),
     ("05-renewal-not-stored", "a heartbeat is answered with an expiry that is not stored"),
     ("06-hasty-reaper", "the reaper takes leases half a second before they expire"),
-    ("07-leaked-slot", "slots whose claim brought nothing stay planned for ever"),
+    ("07-leaked-slot", "slots whose claim brought less than was planned stay taken"),
     ("08-forgotten-holders", "a coordinator that begins anew forgets who holds what"),
     ("09-limit-of-the-held", "the limit of a queue does not count claims that are on their way"),
     ("10-key-after-the-fact", "the key of a request is not stored when its task begins at once"),
 ];
 /// Within so many seeds each is found.
 const SEEDS: &str = "1-500";
+/// What is mutated, and built without optimizing it: the build takes longer than the seeds.
+const CRATES: [&str; 8] =
+    ["domain", "scheduling", "supervision", "store", "feed", "links", "runtime", "simulation"];
 /// So many seeds break no promise in the copy while no bug is switched on.
 const SOUND_SEEDS: &str = "1-60";
 
@@ -110,7 +113,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 /// Builds this very test from the copy; answers where it is.
 fn build(tree: &Path, target: &Path) -> Result<PathBuf> {
+    let plain = CRATES.map(|name| format!("--config=profile.release.package.{name}.opt-level=0"));
     let built = Command::new("cargo")
+        .args(plain)
         .args(["test", "--release", "-p", "simulation", "--no-run", "--message-format=json"])
         .current_dir(tree)
         .env("CARGO_TARGET_DIR", target)

@@ -29,8 +29,9 @@ use anyhow::{Result, ensure};
 use run::play;
 use seeds::{Seeds, play_all};
 
-/// Seeds that found something once; what was found is mended.
-const FOUND: [u64; 0] = [];
+/// Seeds that found something once; what was found is mended. All three: a claim was committed and the store did not
+/// answer it, so that its slot was given out again; an agent held more than its capacity, a queue more than its limit.
+const FOUND: [u64; 3] = [129, 136, 460];
 
 #[test]
 fn five_hundred_seeds_break_no_promise() -> Result<()> {
