@@ -12,7 +12,7 @@
 //! session's cursor stands right before the event: it takes the frame from the ring and writes it. One that resumes
 //! has its cursor far back: it reads pages from the store until the ring has the next event, and then does the same.
 //!
-//! A connect: the gate checks the token, [`connect`] the origin, the limits and the topics. The session takes a snapshot
+//! A connect: the gate checks the token, [`admission`] the origin and the limits, [`connect`] the topics. The session takes a snapshot
 //! from the projection, which is exact at its `seq`, and puts its cursor there: what follows is everything after it.
 //!
 //! A slow consumer: while its socket takes nothing, the library does not poll the session, and the seat stays rung. The
@@ -26,9 +26,10 @@
 //!
 //! Invariant: every connect, denial, drop, error and end is counted with its reason and logged with the session's id.
 //!
-//! Reading order: [`connect`], [`session`] with [`orders`] and [`bucket`], [`socket`], [`seat`], [`roster`], [`hub`], [`book`],
+//! Reading order: [`admission`], [`connect`], [`session`] with [`orders`] and [`bucket`], [`socket`], [`seat`], [`roster`], [`hub`], [`book`],
 //! [`measure`], [`lookout`], [`metrics`]; then the routes.
 
+pub(crate) mod admission;
 pub(crate) mod ask;
 pub(crate) mod book;
 pub(crate) mod broadcast;
@@ -65,6 +66,7 @@ use feed::{Encode, Encoded};
 use parking_lot::Mutex;
 use protocol::EventView;
 use protocol::live::event_frame;
+use protocol::live::limits::Ending;
 use serde_json::value::RawValue;
 use supervision::{ActorRef, SupervisorRef};
 
@@ -113,6 +115,14 @@ impl Live {
     /// One a web thread.
     pub(crate) fn hubs(&self) -> Vec<ActorRef<Hub>> {
         self.hubs.lock().clone()
+    }
+
+    /// Asks a session to end, whichever thread it is on.
+    pub(crate) fn close(&self, id: &Arc<str>, ending: Ending) {
+        for hub in self.hubs() {
+            // A hub that is gone has no sessions left.
+            let _ = hub.tell(hub::CloseSession { id: Arc::clone(id), ending });
+        }
     }
 
     /// Says something to every session that is subscribed to a topic; answers to how many.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::allowed::{Grant, Permission};
-use crate::live::connect::BEARER;
+use crate::live::admission::BEARER;
 use crate::problem::Problem;
 use crate::state::Shared;
 

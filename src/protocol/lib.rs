@@ -1,4 +1,4 @@
-//! What travels over HTTP, `/api/v2`, and over the dashboard's WebSocket: requests, views and problems, with the conversions to and from the domain.
+//! What travels over HTTP, `/api/v2`, and over WebSocket: requests, views and problems, with the conversions to and from the domain.
 //!
 //! ```text
 //!   body bytes --request::read--> typed request --Request::check--> domain type | every broken rule at once
@@ -15,7 +15,7 @@
 //!
 //! Reading order: [`request`] (how a body is read), [`problem`] (how a refusal looks), then one module a noun:
 //! [`submit_task`], [`task`], [`attempt`], [`report`], [`lease`], [`agent`], [`process_link`], [`workspace`],
-//! [`output_stream`], [`live`] (the WebSocket), [`queue`], [`event`], [`api_key`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
+//! [`output_stream`], [`live`] (the dashboard's WebSocket), [`worker_session`], [`queue`], [`event`], [`api_key`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
 //! [`figures`], [`object`], [`secret_text`], [`text`], [`time`], `whole`, and [`schemas`] (texts of one form, for the document).
 
 pub mod actor;
@@ -49,6 +49,7 @@ pub mod task;
 pub mod text;
 pub mod time;
 mod whole;
+pub mod worker_session;
 pub mod workspace;
 
 pub use actor::{ActorErrorView, ActorView, ActorsView, ArbiterView, FailureView};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use domain::{AgentId, TaskId, TenantId, Timestamp, Usage};
 use parking_lot::RwLock;
@@ -83,6 +83,10 @@ struct Running {
     progress: Option<Progress>,
     /// What it has cost so far.
     usage: Option<Usage>,
+    /// Whether its holder has given a sign of life since it began here.
+    has_signed: AtomicBool,
+    /// Which process of the agent holds it, where that came over a session.
+    instance: Option<Arc<str>>,
     /// Counts pieces of output; closed when the attempt ends.
     output: watch::Sender<u64>,
 }
@@ -108,8 +112,16 @@ impl Board {
         actor: ActorRef<TaskActor>,
         holder: Holder,
     ) -> Option<ActorRef<TaskActor>> {
-        let entry =
-            Running { attempt, actor, holder, progress: None, usage: None, output: watch::Sender::new(0) };
+        let entry = Running {
+            attempt,
+            actor,
+            holder,
+            progress: None,
+            usage: None,
+            has_signed: AtomicBool::new(false),
+            instance: None,
+            output: watch::Sender::new(0),
+        };
         self.running.write().insert(task, entry).map(|older| older.actor)
     }
 
@@ -145,6 +157,46 @@ impl Board {
         is_theirs.then(|| there.actor.clone())
     }
 
+    /// Notes which process of `agent` holds an attempt. Answers the actor; `None` where another agent holds it.
+    #[must_use]
+    pub fn held_by(
+        &self,
+        task: TaskId,
+        attempt: u32,
+        agent: AgentId,
+        instance: &Arc<str>,
+    ) -> Option<ActorRef<TaskActor>> {
+        let mut running = self.running.write();
+        let there = running.get_mut(&task)?;
+        if there.attempt != attempt || there.holder.agent != agent {
+            return None;
+        }
+        there.instance = Some(Arc::clone(instance));
+        Some(there.actor.clone())
+    }
+
+    /// What a process of an agent holds, as far as it came over its sessions, in the order of the tasks' ids.
+    #[must_use]
+    pub fn holdings(&self, agent: AgentId, instance: &str) -> Vec<(TaskId, u32)> {
+        let running = self.running.read();
+        let is_its = |there: &Running| {
+            there.holder.agent == agent && there.instance.as_deref().is_some_and(|own| own == instance)
+        };
+        let its = running.iter().filter(|(_, there)| is_its(there));
+        let mut holdings: Vec<_> = its.map(|(task, there)| (*task, there.attempt)).collect();
+        drop(running);
+        holdings.sort_unstable();
+        holdings
+    }
+
+    /// Whether the holder of an attempt has given a sign of life, or it runs no more.
+    #[must_use]
+    pub fn has_signed(&self, task: TaskId, attempt: u32) -> bool {
+        let running = self.running.read();
+        let there = running.get(&task).filter(|there| there.attempt == attempt);
+        there.is_none_or(|there| there.has_signed.load(Ordering::Relaxed))
+    }
+
     /// The actor of a task's present attempt.
     #[must_use]
     pub fn present_actor(&self, task: TaskId) -> Option<ActorRef<TaskActor>> {
@@ -155,6 +207,7 @@ impl Board {
     pub fn report(&self, task: TaskId, attempt: u32, progress: Option<Progress>, now: Timestamp) {
         let mut running = self.running.write();
         let Some(there) = running.get_mut(&task).filter(|there| there.attempt == attempt) else { return };
+        there.has_signed.store(true, Ordering::Relaxed);
         match progress {
             Some(progress) => {
                 there.holder.pulse.progressed(now);
@@ -182,6 +235,7 @@ impl Board {
     pub fn progressed(&self, task: TaskId, attempt: u32, now: Timestamp) {
         let running = self.running.read();
         if let Some(there) = running.get(&task).filter(|there| there.attempt == attempt) {
+            there.has_signed.store(true, Ordering::Relaxed);
             there.holder.pulse.progressed(now);
         }
     }
@@ -244,6 +298,36 @@ mod tests {
         assert!(!finds(2, TenantId::DEFAULT, Some(AgentId::from_raw(8))));
         assert!(!finds(2, TenantId(2), Some(AGENT)) && !finds(2, TenantId(2), None));
         assert!(!finds(1, TenantId::DEFAULT, Some(AGENT)));
+    }
+
+    #[test]
+    fn what_a_process_of_an_agent_holds_is_found_again_by_its_name() {
+        let (board, one, two) = (Board::default(), TaskId::from_raw(1), TaskId::from_raw(2));
+        let pulse = Arc::new(Pulse::new(Timestamp::ZERO));
+        let instance: Arc<str> = Arc::from("host-1");
+        for task in [two, one] {
+            board.begin(task, 1, nobody(), held_by(&pulse));
+            assert!(board.held_by(task, 1, AGENT, &instance).is_some());
+        }
+        assert!(board.held_by(one, 2, AGENT, &instance).is_none(), "no such attempt");
+        assert!(board.held_by(one, 1, AgentId::from_raw(8), &instance).is_none(), "another agent's");
+        assert_eq!(board.holdings(AGENT, "host-1"), [(one, 1), (two, 1)]);
+        assert_eq!(board.holdings(AGENT, "host-2"), []);
+        board.end(one, 1);
+        assert_eq!(board.holdings(AGENT, "host-1"), [(two, 1)]);
+    }
+
+    #[test]
+    fn a_heartbeat_or_output_is_a_sign_of_life_and_what_is_over_needs_none() {
+        let (board, one, two) = (Board::default(), TaskId::from_raw(1), TaskId::from_raw(2));
+        let pulse = Arc::new(Pulse::new(Timestamp::ZERO));
+        for task in [one, two] {
+            board.begin(task, 2, nobody(), held_by(&pulse));
+            assert!(!board.has_signed(task, 2) && board.has_signed(task, 1));
+        }
+        board.report(one, 2, None, Timestamp::ZERO);
+        board.progressed(two, 2, Timestamp::ZERO);
+        assert!(board.has_signed(one, 2) && board.has_signed(two, 2));
     }
 
     #[test]

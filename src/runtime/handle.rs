@@ -3,6 +3,7 @@
 pub mod keys;
 mod links;
 mod performance;
+pub mod sessions;
 pub mod waits;
 
 use std::sync::Arc;

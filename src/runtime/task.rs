@@ -7,9 +7,10 @@
 //!
 //! Of a process agent, it owns the process too: see [`launch`].
 //!
-//! Messages: [`Beat`], [`CancelAsked`], [`Ended`], [`Launch`], [`EndForDrain`]. Told upward: renewals, output and reports, as writes, to
-//! the coordinator.
+//! Messages: [`Beat`], [`CancelAsked`], [`Ended`], [`Launch`], [`EndForDrain`], [`Attend`]. Told upward: renewals, output and reports, as
+//! writes, to the coordinator; what happens to the attempt, to the session that attends it.
 
+pub mod attend;
 pub mod launch;
 
 use std::sync::Arc;
@@ -20,13 +21,14 @@ use store::command::RenewLease;
 use store::outcome::{ClaimedTask, Renewed};
 use store::record::LeaseRecord;
 use supervision::{ActorRef, Behaviour, Context, Handle, Reply};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::caller::Caller;
 use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::janitor::apply;
 use crate::shared::SharedRef;
+pub use attend::{Attend, AttemptEvent, AttemptNews};
 pub use launch::{EndForDrain, Launch, ProcessCount};
 pub(crate) use launch::{Launched, Process};
 
@@ -111,6 +113,8 @@ pub struct TaskActor {
     lease: TaskLease,
     launched: Launched,
     process: Option<Process>,
+    /// The session of the worker that holds it, where there is one.
+    attendant: Option<mpsc::UnboundedSender<AttemptNews>>,
     /// Of the request that submitted the task, once that is known.
     correlation_id: Arc<str>,
 }
@@ -125,7 +129,7 @@ impl TaskActor {
         launched: Launched,
     ) -> Self {
         let correlation_id = Caller::hive().correlation_id;
-        Self { shared, coordinator, lease, launched, process: None, correlation_id }
+        Self { shared, coordinator, lease, launched, process: None, attendant: None, correlation_id }
     }
 
     fn renewed(&mut self, now: Timestamp, renewed: &Result<Renewed, Error>) {
@@ -184,12 +188,14 @@ impl Handle<CancelAsked> for TaskActor {
     fn handle(&mut self, _: CancelAsked, _: &mut Context<Self>) -> Reply<()> {
         self.lease.is_cancel_requested = true;
         self.end_process(Why::Canceled);
+        self.tell(AttemptEvent::CancelRequested);
         Reply::Now(())
     }
 }
 
 impl Handle<Ended> for TaskActor {
     fn handle(&mut self, _: Ended, cx: &mut Context<Self>) -> Reply<()> {
+        self.tell(AttemptEvent::Over);
         cx.stop();
         Reply::Now(())
     }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use actix_web::web::Bytes;
 use feed::figures::RATE_SECONDS;
 use protocol::live::client::{Ask, ClientFrame, Refused};
 use protocol::live::frame::{Body, ErrorCode};
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::bucket::Verdict;
 use super::measure;
-use super::outbox::{News, Out, Outbox};
+use super::outbox::{Heard, News, Out, Outbox};
 use super::session::Session;
 use crate::problem::Problem;
 use crate::state::Hive;
@@ -42,18 +41,6 @@ struct Question {
     correlation_id: Option<String>,
 }
 
-/// What came from the client.
-pub(crate) enum Heard {
-    /// A whole text message.
-    Text(String),
-    /// A whole binary message, which no type of frame is.
-    Binary(usize),
-    /// A ping of the protocol.
-    Ping(Bytes),
-    /// An answer to a ping.
-    Pong,
-}
-
 impl Session {
     /// Takes a message of the client.
     pub(crate) fn heard(&mut self, heard: Heard, out: &mut Outbox) {
@@ -61,12 +48,7 @@ impl Session {
         if self.ending.is_some() {
             return;
         }
-        let (kind, bytes) = match &heard {
-            Heard::Text(text) => ("text", text.len()),
-            Heard::Binary(bytes) => ("binary", *bytes),
-            Heard::Ping(bytes) => ("ping", bytes.len()),
-            Heard::Pong => ("pong", 0),
-        };
+        let (kind, bytes) = heard.size();
         let metrics = &self.hive.live.metrics;
         metrics.received_messages.with_label_values(&[kind]).inc();
         metrics.received_bytes.inc_by(u64::try_from(bytes).unwrap_or(0));

@@ -3,15 +3,14 @@
 //!
 //! Invariant: no frame above the hard limit, and no message of many frames, is read into memory.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use actix_web::error::PayloadError;
 use actix_web::web::{Bytes, Payload};
 use futures_util::{Stream, StreamExt};
-use protocol::live::limits::MESSAGE_BYTES_HARD_MAX;
 
 use crate::connection::Client;
 
@@ -21,18 +20,51 @@ const HEAD_BYTES_MAX: usize = 14;
 /// Says that a frame was too large.
 pub(crate) type TooLarge = Rc<Cell<bool>>;
 
+/// Holds up what comes from a client: while it is shut, nothing more is read, and the client's writes block.
+#[derive(Default)]
+pub(crate) struct Valve {
+    is_shut: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Valve {
+    /// Shuts or opens it.
+    pub(crate) fn shut(&self, is_shut: bool) {
+        if self.is_shut.replace(is_shut)
+            && !is_shut
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+    }
+
+    fn holds(&self, cx: &Context<'_>) -> bool {
+        if self.is_shut.get() {
+            *self.waker.borrow_mut() = Some(cx.waker().clone());
+        }
+        self.is_shut.get()
+    }
+}
+
 /// The body of the request that became a WebSocket.
 pub(crate) struct Guard {
     payload: Payload,
     client: Client,
     frames: Frames,
     too_large: TooLarge,
+    valve: Rc<Valve>,
     is_over: bool,
 }
 
 impl Guard {
-    pub(crate) fn new(payload: Payload, client: Client, too_large: TooLarge) -> Self {
-        Self { payload, client, frames: Frames::default(), too_large, is_over: false }
+    /// Lets frames of at most `bytes_max` through.
+    pub(crate) fn new(
+        payload: Payload,
+        client: Client,
+        too_large: TooLarge,
+        (bytes_max, valve): (usize, Rc<Valve>),
+    ) -> Self {
+        Self { payload, client, frames: Frames::new(bytes_max), too_large, valve, is_over: false }
     }
 }
 
@@ -43,6 +75,9 @@ impl Stream for Guard {
         let this = self.get_mut();
         if this.is_over {
             return Poll::Ready(None);
+        }
+        if this.valve.holds(cx) {
+            return Poll::Pending;
         }
         let piece = this.payload.poll_next_unpin(cx);
         this.client.reads(piece.is_pending(), cx);
@@ -58,14 +93,19 @@ impl Stream for Guard {
 }
 
 /// Where in the frames the stream is.
-#[derive(Default)]
 struct Frames {
+    bytes_max: u64,
     head: Vec<u8>,
     /// Bytes of the present frame that are still to come.
     rest: u64,
 }
 
 impl Frames {
+    fn new(bytes_max: usize) -> Self {
+        let bytes_max = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+        Self { bytes_max, head: Vec::new(), rest: 0 }
+    }
+
     /// Looks at the next bytes. False: a frame begins that is too large.
     fn see(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
@@ -81,7 +121,7 @@ impl Frames {
             if let Some(length) = length(&self.head) {
                 self.head.clear();
                 self.rest = length;
-                if length > u64::try_from(MESSAGE_BYTES_HARD_MAX).unwrap_or(u64::MAX) {
+                if length > self.bytes_max {
                     return false;
                 }
             } else if self.head.len() >= HEAD_BYTES_MAX {
@@ -106,6 +146,8 @@ fn length(head: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use protocol::live::limits::MESSAGE_BYTES_HARD_MAX;
+
     use super::*;
 
     fn frame(length: u64) -> Vec<u8> {
@@ -134,7 +176,7 @@ mod tests {
             stream.extend(vec![0xff; usize::try_from(length).unwrap()]);
         }
         for cut in [1, 2, 3, 7, 4_096, stream.len()] {
-            let mut frames = Frames::default();
+            let mut frames = Frames::new(MESSAGE_BYTES_HARD_MAX);
             assert!(stream.chunks(cut).all(|piece| frames.see(piece)), "cut into {cut}");
             assert_eq!((frames.rest, frames.head.len()), (0, 0), "cut into {cut}");
         }
@@ -145,7 +187,7 @@ mod tests {
         let limit = u64::try_from(MESSAGE_BYTES_HARD_MAX).unwrap();
         for length in [limit + 1, u64::MAX] {
             let head = frame(length);
-            let mut frames = Frames::default();
+            let mut frames = Frames::new(MESSAGE_BYTES_HARD_MAX);
             let seen: Vec<bool> = head.iter().map(|byte| frames.see(&[*byte])).collect();
             assert_eq!(seen.iter().position(|fits| !fits), Some(head.len() - 1));
         }

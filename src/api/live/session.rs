@@ -13,13 +13,15 @@ use domain::Timestamp;
 use feed::{Cursor, Entry, HistoryError, Look};
 use protocol::live::CONTRACT_VERSION;
 use protocol::live::frame::{Body, ConnectionFacts, Frame};
-use protocol::live::limits::{Ending, WAKE_BYTES};
+use protocol::live::limits::{Ending, MESSAGE_BYTES_HARD_MAX, WAKE_BYTES};
 use protocol::live::topic::{Root, Topic};
 
 use super::bucket::Bucket;
 use super::greeting::Greeting;
 use super::measure::{self, Updates};
-use super::outbox::{News, Out, Outbox};
+use super::admission::tell_end;
+use super::guard::Valve;
+use super::outbox::{Heard, News, Out, Outbox, Party};
 use super::replay::{Reach, Replay, reach};
 use super::roster::{Key, Roster};
 use super::seat::Seat;
@@ -398,6 +400,52 @@ impl Session {
             subscriptions = %self.subscriptions.texts().join(","),
             "session subscribed"
         );
+    }
+}
+
+impl Party for Session {
+    type News = News;
+
+    fn seat(&self) -> &Rc<Seat> {
+        &self.seat
+    }
+
+    fn valve(&self) -> Rc<Valve> {
+        // What a watcher may say is limited by its rate.
+        Rc::default()
+    }
+
+    fn message_bytes_hard_max(&self) -> usize {
+        MESSAGE_BYTES_HARD_MAX
+    }
+
+    fn open(&mut self, out: &mut Outbox) {
+        Self::open(self, out);
+    }
+
+    fn wake(&mut self, out: &mut Outbox) {
+        Self::wake(self, out);
+    }
+
+    fn heard(&mut self, heard: Heard, out: &mut Outbox) {
+        Self::heard(self, heard, out);
+    }
+
+    fn hear(&mut self, news: News, out: &mut Outbox) {
+        Self::hear(self, news, out);
+    }
+
+    fn end(&mut self, ending: Ending, out: &mut Outbox) {
+        Self::end(self, ending, out);
+    }
+
+    fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    fn ended(&self, reason: &'static str, is_stalled: bool) {
+        let (id, caller) = (&*self.greeting.id, &self.principal.caller);
+        tell_end(&self.hive, (id, self.greeting.endpoint), &caller.correlation_id, (reason, is_stalled));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The carrier of a session: the only file that names `actix-web-actors`, which upstream keeps but does not develop.
+//! The carrier of a session, a watcher's or a worker's: the only file that names `actix-web-actors`, which upstream keeps but does not develop.
 //!
 //! The library polls the session as the body of the response that upgraded the connection, and not while its buffer for
 //! the socket is full. [`Paced`] makes use of that: each poll lets the session read the log once.
@@ -17,15 +17,13 @@ use actix_web::web::{Bytes, Payload};
 use actix_web::{Error, HttpRequest, HttpResponse, HttpResponseBuilder};
 use actix_web_actors::ws::{Message, WebsocketContext, handshake_with_protocols};
 use futures_util::Stream;
-use protocol::live::limits::{Ending, MESSAGE_BYTES_HARD_MAX};
+use protocol::live::limits::Ending;
 use supervision::Guest;
 
-use super::ask::Heard;
 use super::book::Listed;
 use super::guard::{Guard, TooLarge};
-use super::outbox::{News, Out, Outbox};
+use super::outbox::{Heard, Out, Outbox, Party};
 use super::seat::{Rings, Rung, Seat};
-use super::session::Session;
 use crate::connection::{Client, UnderWay};
 use crate::in_flight::InSession;
 
@@ -40,9 +38,9 @@ pub(crate) struct Holds {
     pub(crate) _under_way: Option<UnderWay>,
 }
 
-/// A session and what carries it.
-pub(crate) struct Socket {
-    session: Session,
+/// A party and what carries it.
+pub(crate) struct Socket<P: Party> {
+    party: P,
     client: Client,
     too_large: TooLarge,
     /// The beginning of a message of many frames, and whether it is a text.
@@ -63,19 +61,20 @@ pub(crate) fn shake_hands(http: &HttpRequest) -> Result<HttpResponseBuilder, Str
 }
 
 /// Starts the session as the body of the answer.
-pub(crate) fn open(
+pub(crate) fn open<P: Party>(
     mut answer: HttpResponseBuilder,
     http: &HttpRequest,
     payload: Payload,
-    session: Session,
+    party: P,
     holds: Holds,
 ) -> HttpResponse {
-    let seat = Rc::clone(&session.seat);
+    let seat = Rc::clone(party.seat());
     let too_large = TooLarge::default();
-    let guard = Guard::new(payload, Client::of(http), Rc::clone(&too_large));
+    let bytes_max = party.message_bytes_hard_max();
+    let guard = Guard::new(payload, Client::of(http), Rc::clone(&too_large), (bytes_max, party.valve()));
     let client = Client::of(http);
-    let socket = Socket { session, client, too_large, parts: None, is_closed: false, _holds: holds };
-    let codec = Codec::new().max_size(MESSAGE_BYTES_HARD_MAX);
+    let socket = Socket { party, client, too_large, parts: None, is_closed: false, _holds: holds };
+    let codec = Codec::new().max_size(bytes_max);
     let body = WebsocketContext::with_codec(socket, guard, codec);
     answer.streaming(Paced { body: Box::pin(body), seat })
 }
@@ -85,7 +84,7 @@ fn offered_protocol(http: &HttpRequest) -> Option<String> {
     let offered = http.headers().get("sec-websocket-protocol")?.to_str().ok()?;
     let mut names = offered.split(',').map(str::trim).filter(|name| !name.is_empty());
     let first = names.next()?;
-    let plain = std::iter::once(first).chain(names).find(|name| !name.starts_with(super::connect::BEARER));
+    let plain = std::iter::once(first).chain(names).find(|name| !name.starts_with(super::admission::BEARER));
     Some(plain.unwrap_or(first).to_owned())
 }
 
@@ -109,14 +108,18 @@ impl<S: Stream<Item = Result<Bytes, Error>>> Stream for Paced<S> {
     }
 }
 
-impl Socket {
-    fn act(&mut self, context: &mut WebsocketContext<Self>, decide: impl FnOnce(&mut Session, &mut Outbox)) {
+impl<P: Party> Socket<P> {
+    fn act(
+        &mut self,
+        context: &mut WebsocketContext<Self>,
+        decide: impl FnOnce(&mut P, &mut Outbox<P::News>),
+    ) {
         let mut outbox = Outbox::default();
-        decide(&mut self.session, &mut outbox);
+        decide(&mut self.party, &mut outbox);
         self.carry(outbox, context);
     }
 
-    fn carry(&mut self, outbox: Outbox, context: &mut WebsocketContext<Self>) {
+    fn carry(&mut self, outbox: Outbox<P::News>, context: &mut WebsocketContext<Self>) {
         for out in outbox.out {
             match out {
                 Out::Text(text) => context.text(text),
@@ -133,18 +136,18 @@ impl Socket {
         }
     }
 
-    fn come_back(news: News, socket: &mut Self, context: &mut WebsocketContext<Self>) {
+    fn come_back(news: P::News, socket: &mut Self, context: &mut WebsocketContext<Self>) {
         let mut outbox = Outbox::default();
-        socket.session.hear(news, &mut outbox);
+        socket.party.hear(news, &mut outbox);
         socket.carry(outbox, context);
     }
 
     fn hear(&mut self, heard: Heard, context: &mut WebsocketContext<Self>) {
-        self.act(context, |session, outbox| session.heard(heard, outbox));
+        self.act(context, |party, outbox| party.heard(heard, outbox));
     }
 
     fn end(&mut self, ending: Ending, context: &mut WebsocketContext<Self>) {
-        self.act(context, |session, outbox| session.end(ending, outbox));
+        self.act(context, |party, outbox| party.end(ending, outbox));
     }
 
     fn part(&mut self, item: Item, context: &mut WebsocketContext<Self>) {
@@ -162,7 +165,7 @@ impl Socket {
         };
         let Some((bytes, is_text)) = &mut self.parts else { return };
         bytes.extend_from_slice(&piece);
-        if bytes.len() > MESSAGE_BYTES_HARD_MAX {
+        if bytes.len() > self.party.message_bytes_hard_max() {
             self.parts = None;
             return self.end(Ending::TooLarge, context);
         }
@@ -181,7 +184,7 @@ impl Socket {
     }
 
     fn goodbye(&mut self, said: Option<CloseReason>, context: &mut WebsocketContext<Self>) {
-        if self.session.ending.is_none() {
+        if self.party.ending().is_none() {
             let is_known = said.as_ref().is_none_or(|said| may_be_sent(u16::from(said.code)));
             if !is_known {
                 return self.end(Ending::Protocol, context);
@@ -194,7 +197,7 @@ impl Socket {
 
     /// How it ended.
     fn reason(&self) -> &'static str {
-        match self.session.ending {
+        match self.party.ending() {
             Some(ending) => ending.reason(),
             None if self.client.is_stalled() => Ending::SlowConsumer.reason(),
             None if self.is_closed => "client_closed",
@@ -221,28 +224,28 @@ fn broken(error: &ProtocolError) -> Ending {
     }
 }
 
-impl Actor for Socket {
+impl<P: Party> Actor for Socket<P> {
     type Context = WebsocketContext<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
         // Nobody sends it messages: what it is told stands on its seat.
         context.set_mailbox_capacity(1);
-        context.add_stream(Rings(Rc::clone(&self.session.seat)));
-        self.act(context, |session, outbox| session.open(outbox));
+        context.add_stream(Rings(Rc::clone(self.party.seat())));
+        self.act(context, |party, outbox| party.open(outbox));
     }
 }
 
-impl StreamHandler<Rung> for Socket {
+impl<P: Party> StreamHandler<Rung> for Socket<P> {
     fn handle(&mut self, _: Rung, context: &mut Self::Context) {
-        self.act(context, |session, outbox| session.wake(outbox));
+        self.act(context, |party, outbox| party.wake(outbox));
     }
 }
 
-impl StreamHandler<Result<Message, ProtocolError>> for Socket {
+impl<P: Party> StreamHandler<Result<Message, ProtocolError>> for Socket<P> {
     fn handle(&mut self, message: Result<Message, ProtocolError>, context: &mut Self::Context) {
         match message {
             Ok(Message::Close(said)) => self.goodbye(said, context),
-            Ok(_) if self.session.ending.is_some() => {}
+            Ok(_) if self.party.ending().is_some() => {}
             Ok(Message::Text(text)) => self.hear(Heard::Text(text.into()), context),
             Ok(Message::Binary(bytes)) => self.hear(Heard::Binary(bytes.len()), context),
             Ok(Message::Ping(bytes)) => self.hear(Heard::Ping(bytes), context),
@@ -260,22 +263,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Socket {
     }
 }
 
-impl Drop for Socket {
+impl<P: Party> Drop for Socket<P> {
     fn drop(&mut self) {
-        let reason = self.reason();
-        let session = &self.session;
-        let metrics = &session.hive.live.metrics;
-        if self.client.is_stalled() {
-            metrics.send_failures.inc();
-        }
-        metrics.disconnections.with_label_values(&[reason]).inc();
-        tracing::info!(
-            session.id = &*session.greeting.id,
-            correlation_id = &*session.principal.caller.correlation_id,
-            endpoint = session.greeting.endpoint.as_str(),
-            reason,
-            "session ended"
-        );
+        self.party.ended(self.reason(), self.client.is_stalled());
     }
 }
 

@@ -1,16 +1,11 @@
 //! Assignments on their way to a worker. Whoever drops them untaken hands them back.
 
-use std::sync::Arc;
-
-use domain::Report;
-use store::command::FinishAttempt;
 use store::outcome::ClaimedTask;
 use supervision::ActorRef;
-use tokio::sync::oneshot;
 
-use crate::coordinator::{Apply, Coordinator};
+use crate::coordinator::Coordinator;
 use crate::metrics::Metrics;
-use crate::shared::chance;
+use crate::task::attend::hand_back;
 
 /// What a lease call gets. Dropped without [`LeaseGrant::accept`], because the client went away, everything in it goes
 /// back to the queue, uncharged.
@@ -89,18 +84,8 @@ impl Drop for LeaseGrant {
     fn drop(&mut self) {
         for claimed in self.claimed.drain(..) {
             self.metrics.assignments.with_label_values(&["handed_back"]).inc();
-            let command = FinishAttempt {
-                task: claimed.task,
-                attempt: claimed.attempt,
-                report: Report::HandedBack { reason: self.reason, usage: None },
-                workspace: None,
-                chance: chance(),
-                correlation_id: Arc::clone(&claimed.correlation_id),
-                reporter: None,
-            };
-            let (reply, _) = oneshot::channel();
-            // Where the coordinator takes nothing, the lease expires instead.
-            let _ = self.coordinator.tell(Apply { command, reply, is_for_caller: false });
+            let attempt = (claimed.task, claimed.attempt);
+            hand_back(&self.coordinator, attempt, self.reason, &claimed.correlation_id);
         }
     }
 }

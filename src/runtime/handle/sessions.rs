@@ -1,0 +1,99 @@
+//! What the sessions of workers need beside lease calls and reports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{AgentId, TaskId, TaskState};
+use store::outcome::ClaimedTask;
+use store::record::TaskDetail;
+use tokio::sync::mpsc;
+
+use super::RuntimeHandle;
+use crate::caller::Caller;
+use crate::error::Error;
+use crate::task::{Attend, AttemptNews};
+
+/// Who attends an attempt.
+#[derive(Debug, Clone)]
+pub struct Attendance {
+    /// The agent that must hold it.
+    pub agent: AgentId,
+    /// Which process of the agent.
+    pub instance: Arc<str>,
+    /// Where news of it go; never more than two words an attempt.
+    pub told: mpsc::UnboundedSender<AttemptNews>,
+}
+
+impl RuntimeHandle {
+    /// Whether an agent is one whose work is asked for from outside; `None` where there is no such agent, or the caller is
+    /// another one.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn is_worker(&self, caller: &Caller, agent: AgentId) -> Result<Option<bool>, Error> {
+        if caller.agent.is_some_and(|own| own != agent) {
+            return Ok(None);
+        }
+        let seat = self.seat(caller, agent).await?.filter(|seat| seat.agent.tenant == caller.tenant);
+        Ok(seat.map(|seat| seat.agent.asked.link.process().is_none()))
+    }
+
+    /// A session attends an attempt from now on. Where `sign_within` is given, the attempt goes back, uncharged, unless its
+    /// holder gives a sign of life in that time. Answers whether the agent holds it.
+    #[must_use]
+    pub fn attend(
+        &self,
+        (task, attempt): (TaskId, u32),
+        attendance: &Attendance,
+        sign_within: Option<Duration>,
+    ) -> bool {
+        let Attendance { agent, instance, told } = attendance;
+        let actor = self.shared.board.held_by(task, attempt, *agent, instance);
+        actor.is_some_and(|actor| actor.tell(Attend { told: told.clone(), sign_within }).is_ok())
+    }
+
+    /// What a process of an agent holds, as far as it came over sessions of this run of the hive: as it was claimed, with
+    /// the lease as it is stored.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn holdings(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+        instance: &str,
+    ) -> Result<Vec<ClaimedTask>, Error> {
+        let mut holdings = Vec::new();
+        for (task, attempt) in self.shared.board.holdings(agent, instance) {
+            let Some(found) = self.shared.readers.task(caller.tenant, task).await? else { continue };
+            holdings.extend(claimed(found, attempt, self.shared.settings.lease_ttl_ms));
+        }
+        Ok(holdings)
+    }
+}
+
+/// A task that is worked on, as its attempt was claimed; `None` where that has ended meanwhile.
+fn claimed(detail: TaskDetail, attempt: u32, lease_ttl_ms: u64) -> Option<ClaimedTask> {
+    let TaskDetail { record, input, .. } = detail;
+    if record.status.state != TaskState::Working || record.status.attempt != attempt {
+        return None;
+    }
+    let started_at = record.started_at?;
+    Some(ClaimedTask {
+        task: record.id,
+        attempt,
+        agent: record.agent?,
+        title: record.title,
+        kind: record.kind,
+        queue: record.queue,
+        priority: record.priority,
+        input,
+        labels: record.labels,
+        lease_ttl_ms: record.timeouts.lease_ttl_ms(lease_ttl_ms),
+        lease_expires_at: record.lease_expires_at?,
+        ready_at: record.eligible_at.unwrap_or(started_at),
+        started_at,
+        timeouts: record.timeouts,
+        correlation_id: record.correlation_id,
+    })
+}
