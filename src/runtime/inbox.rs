@@ -80,7 +80,12 @@ mod tests {
     }
 
     fn news() -> News {
-        News::Claimed(ClaimsBack { agent: AgentId::from_raw(1), from: FROM, planned: 1, claimed: Some(vec![]) })
+        News::Claimed(ClaimsBack {
+            agent: AgentId::from_raw(1),
+            from: FROM,
+            planned: 1,
+            claimed: Some(vec![]),
+        })
     }
 
     #[test]

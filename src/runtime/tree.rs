@@ -17,8 +17,8 @@ use domain::{EventKind, IdGenerator};
 use feed::FeedHandle;
 use links::Links;
 use parking_lot::Mutex;
-use store::{Store, Threads};
 use store::command::{Chore, GraceLeases, RecordSystemEvent, Sweep};
+use store::{Store, Threads};
 use supervision::{
     ActorRef, ChildSpec, Home, Intensity, OnExhausted, Registry, Root, ShutdownReport, SupervisorRef,
     SupervisorSpec, ThreadSpec, Watchdog,
@@ -136,8 +136,7 @@ impl Runtime {
         let feeder = feed_child(&shared, &coordinator_ref);
         let feed_ref = feeder.actor_ref();
         connect_writer(parts.store, &shared, feed_ref);
-        let spec = SupervisorSpec::new("hive")
-            .intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD));
+        let spec = SupervisorSpec::new("hive").intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD));
         let spec = match parts.store.threads {
             Threads::Own => spec
                 .thread(writer_thread(parts.store))

@@ -190,7 +190,10 @@ pub fn output(bytes: &[u8]) {
         assert_eq!(report, reported(usize::MAX), "{format:?}: how it came makes a difference");
         match &report {
             domain::Report::Succeeded { result: Some(result), .. } => {
-                assert!(serde_json::from_str::<&serde_json::value::RawValue>(result).is_ok(), "{format:?}: {result}");
+                assert!(
+                    serde_json::from_str::<&serde_json::value::RawValue>(result).is_ok(),
+                    "{format:?}: {result}"
+                );
                 no_secret(result);
             }
             domain::Report::Failed { error, .. } => no_secret(&error.message),

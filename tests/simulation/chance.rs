@@ -3,7 +3,10 @@
 //! The program asks the system for randomness in two ways: the seeds of hash maps (whose order of iteration may decide
 //! what is planned first) and the jitter of backoffs. Both call `getrandom` of the C library. This binary has a function
 //! of that name, so that on a thread that plays a seed the answer follows from the seed.
-#![expect(unsafe_code, reason = "a function of the C library is answered for; nothing else makes hash maps repeat")]
+#![expect(
+    unsafe_code,
+    reason = "a function of the C library is answered for; nothing else makes hash maps repeat"
+)]
 
 use std::cell::Cell;
 use std::io::Read;

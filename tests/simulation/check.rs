@@ -31,7 +31,9 @@ pub fn what_is_open(world: &World) -> String {
         .tasks
         .iter()
         .filter(|(_, task)| !task.state.is_terminal())
-        .map(|(id, task)| format!("{id} {:?}:{} of {:?} in {}", task.state, task.attempt, task.agent, task.queue))
+        .map(|(id, task)| {
+            format!("{id} {:?}:{} of {:?} in {}", task.state, task.attempt, task.agent, task.queue)
+        })
         .collect();
     format!("{} clients want something, and open are: {}", world.clients_left.get(), open.join("; "))
 }
@@ -47,8 +49,11 @@ async fn whole(world: &World, hive: &Hive) -> Result<()> {
         the_task(world, hive, *id, seen).await.with_context(|| format!("of {id}"))?;
     }
     let promises = world.promises.borrow();
-    let missing: Vec<_> =
-        promises.accepted.iter().filter(|id| tasks.binary_search_by_key(*id, |(id, _)| *id).is_err()).collect();
+    let missing: Vec<_> = promises
+        .accepted
+        .iter()
+        .filter(|id| tasks.binary_search_by_key(*id, |(id, _)| *id).is_err())
+        .collect();
     ensure!(missing.is_empty(), "acknowledged and missing: {missing:?}");
     Ok(())
 }
@@ -106,7 +111,11 @@ async fn the_task(world: &World, hive: &Hive, id: TaskId, seen: &Seen) -> Result
     );
     let attempts = hive.readers.attempts(TenantId::DEFAULT, id, u32::MAX, ATTEMPTS).await?;
     let attempts = attempts.context("it has no attempts")?;
-    ensure!(u32::try_from(attempts.len())? == seen.attempt, "{} attempts are stored: {seen:?}", attempts.len());
+    ensure!(
+        u32::try_from(attempts.len())? == seen.attempt,
+        "{} attempts are stored: {seen:?}",
+        attempts.len()
+    );
     let successes: Vec<u32> = attempts
         .iter()
         .filter(|attempt| attempt.outcome == Some(Outcome::Succeeded))
@@ -116,7 +125,10 @@ async fn the_task(world: &World, hive: &Hive, id: TaskId, seen: &Seen) -> Result
     ensure!(successes.first().copied() == seen.completed_by, "it succeeded in {successes:?}: {seen:?}");
     let promises = world.promises.borrow();
     if let Some((attempt, result)) = promises.completed.get(&id) {
-        ensure!(seen.completed_by == Some(*attempt), "attempt {attempt} was told that it completed it: {seen:?}");
+        ensure!(
+            seen.completed_by == Some(*attempt),
+            "attempt {attempt} was told that it completed it: {seen:?}"
+        );
         ensure!(stored.result.as_deref() == Some(result), "its result is {:?}, not {result}", stored.result);
     }
     for ((_, attempt), _) in promises.ended.range((id, 0)..=(id, u32::MAX)) {

@@ -133,7 +133,8 @@ fn paused() -> tokio::runtime::Runtime {
 fn open(world: &Rc<World>, folder: &Path) -> Result<Store> {
     let passed = i64::try_from(world.now_us())? + world.wall_offset_ms.get() * 1_000;
     let clock = Clock::running_from(Timestamp::from_micros(BEGIN_US + passed));
-    let options = OpenOptions { threads: Threads::Callers, reader_connections: 1, ..OpenOptions::new(folder) };
+    let options =
+        OpenOptions { threads: Threads::Callers, reader_connections: 1, ..OpenOptions::new(folder) };
     store::open_at(&options, clock).context("the store does not open")
 }
 

@@ -32,7 +32,12 @@ pub fn name(word: &str) -> Name {
 }
 
 fn caller(who: &str) -> Caller {
-    Caller { tenant: TenantId::DEFAULT, principal: Arc::from(who), agent: None, correlation_id: Arc::from(who) }
+    Caller {
+        tenant: TenantId::DEFAULT,
+        principal: Arc::from(who),
+        agent: None,
+        correlation_id: Arc::from(who),
+    }
 }
 
 /// A key as the layer above hashes it, only shorter.

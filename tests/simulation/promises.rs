@@ -44,7 +44,13 @@ impl Promises {
     }
 
     /// The end of an attempt was acknowledged, by its first report or a repeated one.
-    pub fn ended(&mut self, task: TaskId, attempt: u32, state: TaskState, result: Option<String>) -> Result<(), String> {
+    pub fn ended(
+        &mut self,
+        task: TaskId,
+        attempt: u32,
+        state: TaskState,
+        result: Option<String>,
+    ) -> Result<(), String> {
         let is_success = result.is_some();
         if let Some(result) = result {
             match self.completed.get(&task) {

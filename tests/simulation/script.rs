@@ -101,9 +101,7 @@ impl Script {
             agents: chance.between(1, 3),
             workers_of_agent: chance.between(1, 2),
             capacity: u32::try_from(chance.between(1, 4)).unwrap_or(1),
-            limit: chance
-                .once_in_a_while(400)
-                .then(|| u32::try_from(chance.between(1, 3)).unwrap_or(1)),
+            limit: chance.once_in_a_while(400).then(|| u32::try_from(chance.between(1, 3)).unwrap_or(1)),
             tasks_of_client: chance.between(4, 16),
             think_ms: chance.between(50, 6_000),
             troubled_ms: chance.between(10_000, 60_000),

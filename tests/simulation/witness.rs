@@ -9,9 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{
-    AgentId, Event, EventKind, Name, NewTask, Report, TaskId, TaskState, Timeouts, Timestamp,
-};
+use domain::{AgentId, Event, EventKind, Name, NewTask, Report, TaskId, TaskState, Timeouts, Timestamp};
 use store::command::{AgentEdit, Command, QueueEdit, SubmitTask};
 use store::outcome::{AgentChange, Outcome, QueueChanged, Registered, Submitted};
 use store::port::Committed;
@@ -135,7 +133,13 @@ impl Witness {
     }
 
     /// What a command was answered.
-    fn heed(&mut self, command: &Command, outcome: &Outcome, committed: &Committed, broken: &mut Vec<String>) {
+    fn heed(
+        &mut self,
+        command: &Command,
+        outcome: &Outcome,
+        committed: &Committed,
+        broken: &mut Vec<String>,
+    ) {
         let at = committed.events.last().map_or(self.at, |event| event.at);
         match (command, outcome) {
             (Command::ChangeQueue(change), Outcome::QueueChanged(now)) => {
@@ -249,8 +253,11 @@ impl Witness {
         if !task.requires.is_subset(&seen.capabilities) || task.pinned.is_some_and(|pinned| pinned != agent) {
             broken.push(format!("{agent} begins {id}, which is not for it"));
         }
-        let in_queue =
-            self.tasks.values().filter(|one| one.state == TaskState::Working && one.queue == task.queue).count();
+        let in_queue = self
+            .tasks
+            .values()
+            .filter(|one| one.state == TaskState::Working && one.queue == task.queue)
+            .count();
         if let Some(why) = self.refusal(&task.queue, in_queue, event.at) {
             broken.push(format!("{id} begins in {}, {why}", task.queue));
         }
@@ -303,7 +310,8 @@ impl Witness {
         }
         if task.state == TaskState::Working && moved.to != TaskState::Working {
             if event.attempt != Some(task.attempt) {
-                broken.push(format!("attempt {:?} of {id} ends and {} holds it", event.attempt, task.attempt));
+                broken
+                    .push(format!("attempt {:?} of {id} ends and {} holds it", event.attempt, task.attempt));
             }
             let is_refused = self.not_retryable.contains(&(id, task.attempt));
             task.ended(id, event, is_refused, broken);

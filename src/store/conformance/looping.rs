@@ -239,7 +239,11 @@ fn a_database_that_went_away_is_opened_again_within_the_run_until_it_is_back() {
     let is_back = || script.opens.load(Ordering::SeqCst) > 4;
     writer.run(&|| {}, &is_back).unwrap();
     assert_eq!(script.opens.load(Ordering::SeqCst), 5);
-    assert_eq!(reopened.load(Ordering::SeqCst), 1, "whoever listens hears of it once it is back, and not of the first time");
+    assert_eq!(
+        reopened.load(Ordering::SeqCst),
+        1,
+        "whoever listens hears of it once it is back, and not of the first time"
+    );
     assert!(matches!(&answers.lock()[..], [Err(WriteError::Unavailable(_))]));
 }
 

@@ -37,7 +37,9 @@ async fn crash(mut line: Line, every_ms: u64) {
         }
         if line.world.script.has_jumping_clock {
             let off = line.chance.between(0, 2 * HOUR_MS);
-            line.world.wall_offset_ms.set(i64::try_from(off).unwrap_or(0) - i64::try_from(HOUR_MS).unwrap_or(0));
+            line.world
+                .wall_offset_ms
+                .set(i64::try_from(off).unwrap_or(0) - i64::try_from(HOUR_MS).unwrap_or(0));
         }
         let down_ms = line.chance.between(10, 20_000);
         line.world.end(Ended::Crashed { down_ms });

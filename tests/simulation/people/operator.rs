@@ -126,7 +126,9 @@ fn any(line: &mut Line, states: &[TaskState]) -> Option<TaskId> {
 }
 
 async fn cancel(line: &mut Line, force: bool) {
-    let Some(task) = any(line, &[TaskState::Scheduled, TaskState::Queued, TaskState::Working]) else { return };
+    let Some(task) = any(line, &[TaskState::Scheduled, TaskState::Queued, TaskState::Working]) else {
+        return;
+    };
     let who = caller(&line.who);
     let ask = move |hive: RuntimeHandle| {
         let who = who.clone();
@@ -136,7 +138,9 @@ async fn cancel(line: &mut Line, force: bool) {
 }
 
 async fn reorder(line: &mut Line) {
-    let Some(task) = any(line, &[TaskState::Scheduled, TaskState::Queued, TaskState::Working]) else { return };
+    let Some(task) = any(line, &[TaskState::Scheduled, TaskState::Queued, TaskState::Working]) else {
+        return;
+    };
     let (who, priority) = (caller(&line.who), u8::try_from(line.chance.between(0, 9)).ok());
     let ask = move |hive: RuntimeHandle| {
         let who = who.clone();

@@ -53,7 +53,12 @@ pub async fn serve(mut line: Line, agent: AgentId) {
     }
 }
 
-async fn lease(line: &mut Line, agent: AgentId, (max, wait_ms): (u32, u64), hang_up_ms: Option<u64>) -> Vec<Assignment> {
+async fn lease(
+    line: &mut Line,
+    agent: AgentId,
+    (max, wait_ms): (u32, u64),
+    hang_up_ms: Option<u64>,
+) -> Vec<Assignment> {
     let (caller, instance) = (caller(&line.who), line.who.clone());
     let inside = Rc::clone(&line.world);
     let ask = move |hive: RuntimeHandle| {
@@ -199,13 +204,13 @@ async fn finish(line: &mut Line, assignment: &Assignment, report: &Report) -> bo
     let what = format!("{} {task}:{attempt}", if result.is_some() { "complete" } else { "fail" });
     match line.call(&what, None, ask).await {
         Ok(Finished::Done { state }) => {
-            keep(&world, &assignment, state, result);
+            keep(&world, assignment, state, result);
             true
         }
         // The present state may be of a later attempt, after a redrive; but a success stays one.
         Ok(Finished::Repeated { .. }) => {
             if result.is_some() {
-                keep(&world, &assignment, TaskState::Completed, result);
+                keep(&world, assignment, TaskState::Completed, result);
             }
             true
         }
