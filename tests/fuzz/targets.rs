@@ -116,11 +116,7 @@ pub fn bodies(bytes: &[u8]) {
             }
         }
         1 => drop(body::<protocol::submit_many::SubmitMany>(bytes)),
-        2 => {
-            if let Some(asked) = body::<protocol::RegisterAgent>(bytes) {
-                asked.review().expect("what was read is within the rules");
-            }
-        }
+        2 => drop(body::<protocol::RegisterAgent>(bytes)),
         3 => drop(body::<protocol::PatchAgent>(bytes)),
         4 => drop(body::<protocol::CompleteRequest>(bytes)),
         5 => drop(body::<protocol::FailRequest>(bytes)),
