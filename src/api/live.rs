@@ -76,6 +76,8 @@ use lookout::Lookout;
 use metrics::LiveMetrics;
 pub use settings::LiveSettings;
 
+use crate::work::roll::Roll;
+
 /// What all sessions of this process share.
 pub(crate) struct Live {
     pub(crate) settings: LiveSettings,
@@ -84,6 +86,8 @@ pub(crate) struct Live {
     pub(crate) supervisor: SupervisorRef,
     /// Who is connected.
     pub(crate) book: Book,
+    /// Which sessions speak for which workers.
+    pub(crate) workers: Roll,
     pub(crate) lookout: Lookout,
     hubs: Mutex<Vec<ActorRef<Hub>>>,
     hub_count: AtomicUsize,
@@ -97,6 +101,7 @@ impl Live {
             metrics,
             supervisor,
             book: Book::default(),
+            workers: Roll::default(),
             lookout: Lookout::default(),
             hubs: Mutex::default(),
             hub_count: AtomicUsize::new(0),

@@ -6,7 +6,7 @@ use protocol::live::client::Place;
 use protocol::live::topic::Root;
 use protocol::query::Pairs;
 
-/// The five places to connect, with the topics of whoever names none.
+/// The places to connect: five for watchers, with the topics of whoever names none, and one for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Dashboard,
@@ -14,11 +14,15 @@ pub(crate) enum Endpoint {
     Coordination,
     Tasks,
     System,
+    Worker,
 }
 
 impl Endpoint {
-    pub(crate) const ALL: [Self; 5] =
+    /// Those for watchers.
+    pub(crate) const WATCHING: [Self; 5] =
         [Self::Dashboard, Self::Agents, Self::Coordination, Self::Tasks, Self::System];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Dashboard, Self::Agents, Self::Coordination, Self::Tasks, Self::System, Self::Worker];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -27,6 +31,7 @@ impl Endpoint {
             Self::Coordination => "coordination",
             Self::Tasks => "tasks",
             Self::System => "system",
+            Self::Worker => "worker",
         }
     }
 
@@ -37,8 +42,14 @@ impl Endpoint {
             Self::Coordination => &[Root::Coordination, Root::Alerts, Root::System],
             Self::Tasks => &[Root::Tasks, Root::Agents],
             Self::System => &[Root::System, Root::Alerts],
+            Self::Worker => &[],
         }
     }
+}
+
+/// The id of a new session.
+pub(crate) fn new_id() -> Arc<str> {
+    Arc::from(format!("ws_{:016x}", rand::random::<u64>()))
 }
 
 /// What a session is opened with.
@@ -61,7 +72,7 @@ impl Greeting {
     pub(crate) fn read(endpoint: Endpoint, pairs: Pairs) -> Result<Self, (String, &'static str)> {
         let mut greeting = Self {
             endpoint,
-            id: Arc::from(format!("ws_{:016x}", rand::random::<u64>())),
+            id: new_id(),
             topics: endpoint.topics().iter().map(|root| root.as_str().to_owned()).collect(),
             resume: None,
             is_strict: false,

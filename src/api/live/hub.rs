@@ -184,7 +184,7 @@ impl Hub {
             MEASURED.into_iter().filter(|root| hive.live.book.subscribed(*root) > 0).collect();
         let Some(updates) = measure::updates(hive, &roots, &self.correlation_id) else { return };
         (self.updated_at, self.updated_offset) = (Instant::now(), seq);
-        for seat in Roster::here().seats() {
+        for seat in Roster::here().watching() {
             seat.order(|orders| orders.updates = Some(std::rc::Rc::clone(&updates)));
         }
     }
