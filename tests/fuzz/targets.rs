@@ -128,8 +128,22 @@ pub fn bodies(bytes: &[u8]) {
         _ => drop(body::<protocol::LeaseRequest>(bytes)),
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if domain::json::check(text).is_ok() {
-        assert!(!text.contains("\\u0000") || text.contains("\\\\u0000"), "it holds U+0000");
+    if domain::json::check(text).is_ok()
+        && let Ok(value) = serde_json::from_str(text)
+    {
+        assert!(!has_nul(&value), "it holds U+0000");
+    }
+}
+
+/// Whether a text in it holds the character that the hive cannot keep.
+fn has_nul(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(has_nul),
+        serde_json::Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => false,
     }
 }
 
