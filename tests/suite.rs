@@ -33,6 +33,7 @@ mod durability;
 mod edge;
 mod edge_connections;
 mod examples;
+mod fuzzed;
 mod kills;
 mod live;
 mod live_alerts;

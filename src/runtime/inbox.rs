@@ -33,8 +33,8 @@ pub struct ClaimsBack {
     pub from: Origin,
     /// How many slots were planned.
     pub planned: u32,
-    /// What was claimed; nothing when the write failed.
-    pub claimed: Vec<ClaimedTask>,
+    /// What was claimed; `None` when nobody knows, because the store did not answer.
+    pub claimed: Option<Vec<ClaimedTask>>,
 }
 
 /// The news of one actor.
@@ -85,7 +85,12 @@ mod tests {
     }
 
     fn news() -> News {
-        News::Claimed(ClaimsBack { agent: AgentId::from_raw(1), from: FROM, planned: 1, claimed: vec![] })
+        News::Claimed(ClaimsBack {
+            agent: AgentId::from_raw(1),
+            from: FROM,
+            planned: 1,
+            claimed: Some(vec![]),
+        })
     }
 
     #[test]

@@ -17,8 +17,8 @@ use domain::{EventKind, IdGenerator};
 use feed::FeedHandle;
 use links::Links;
 use parking_lot::Mutex;
-use store::Store;
 use store::command::{Chore, GraceLeases, RecordSystemEvent, Sweep};
+use store::{Store, Threads};
 use supervision::{
     ActorRef, ChildSpec, Home, Intensity, OnExhausted, Registry, Root, ShutdownReport, SupervisorRef,
     SupervisorSpec, ThreadSpec, Watchdog,
@@ -136,11 +136,16 @@ impl Runtime {
         let feeder = feed_child(&shared, &coordinator_ref);
         let feed_ref = feeder.actor_ref();
         connect_writer(parts.store, &shared, feed_ref);
-        let spec = SupervisorSpec::new("hive")
-            .intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD))
-            .thread(writer_thread(parts.store))
-            .thread(wal_thread(parts.store))
-            .thread(Watchdog::new(parts.registry, vec![parts.home.clone()]).into_thread("watchdog"))
+        let spec = SupervisorSpec::new("hive").intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD));
+        let spec = match parts.store.threads {
+            Threads::Own => spec
+                .thread(writer_thread(parts.store))
+                .thread(wal_thread(parts.store))
+                .thread(Watchdog::new(parts.registry, vec![parts.home.clone()]).into_thread("watchdog")),
+            // Whoever opened the store takes its turns.
+            Threads::Callers => spec,
+        };
+        let spec = spec
             .supervisor(agents)
             .supervisor(tasks)
             .child(coordinator)
@@ -152,7 +157,7 @@ impl Runtime {
         let root = Root::start(spec, parts.registry, parts.home)?;
         let handle = RuntimeHandle { shared: Arc::clone(&shared), coordinator: coordinator_ref };
         tokio::select! {
-            begun = begin(&shared) => begun?,
+            begun = begin(&shared, parts.store.threads) => begun?,
             failure = root.failed() => return Err(failure.into()),
             () = tokio::time::sleep(BEGIN_WITHIN) => return Err(StartError::Store(Error::Late)),
         }
@@ -212,8 +217,8 @@ pub enum StartError {
 }
 
 /// The first writes of a start; then the hive serves.
-async fn begin(shared: &SharedRef) -> Result<(), StartError> {
-    let crashed = end_crashed(shared).await?;
+async fn begin(shared: &SharedRef, threads: Threads) -> Result<(), StartError> {
+    let crashed = end_crashed(shared, threads).await?;
     let ttl_ms = shared.settings.lease_ttl_ms;
     let graced = shared.writer.apply(GraceLeases { ttl_ms }).await.map_err(Error::from)?;
     if graced.count > 0 {
@@ -234,9 +239,12 @@ async fn begin(shared: &SharedRef) -> Result<(), StartError> {
 }
 
 /// What runs as a process of the hive ended with it: first all that is left of it, then its attempts, which go back.
-async fn end_crashed(shared: &SharedRef) -> Result<u32, StartError> {
+async fn end_crashed(shared: &SharedRef, threads: Threads) -> Result<u32, StartError> {
     let links = shared.links.clone();
-    let left = tokio::task::spawn_blocking(move || links.end_leftovers()).await;
+    let left = match threads {
+        Threads::Own => tokio::task::spawn_blocking(move || links.end_leftovers()).await,
+        Threads::Callers => Ok(links.end_leftovers()),
+    };
     let left = left.map_err(|error| Error::Crashed(error.to_string()))?;
     let mut crashed: u32 = 0;
     loop {

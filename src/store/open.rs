@@ -27,6 +27,7 @@ use crate::sql::log;
 use crate::sql::statement::statement;
 use crate::sqlite::batch_writer::SqliteWriter;
 use crate::sqlite::connection;
+use crate::threads::Threads;
 use crate::timeouts::Timeouts;
 use crate::writer::{self, WriterHandle, WriterLoop};
 
@@ -55,6 +56,8 @@ pub struct OpenOptions {
     pub reader_connections: usize,
     /// How long is waited for what.
     pub timeouts: Timeouts,
+    /// On whose threads it works.
+    pub threads: Threads,
 }
 
 impl OpenOptions {
@@ -70,6 +73,7 @@ impl OpenOptions {
             writer_queue: 8_192,
             reader_connections: 4,
             timeouts: Timeouts::default(),
+            threads: Threads::default(),
         }
     }
 }
@@ -114,6 +118,8 @@ pub struct Store {
     pub highest_id: i64,
     /// Keeps other hives out of the folder.
     pub lock: FolderLock,
+    /// On whose threads it works.
+    pub threads: Threads,
     /// Keeps other hives from writing under this node's number, where the database is a server.
     pub node: Option<NodeLock>,
 }
@@ -161,13 +167,7 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = writer(options, &database, &clock, &metrics);
-    let readers = Readers::new(
-        Database::Sqlite(database.clone()),
-        options.reader_connections,
-        clock.clone(),
-        metrics.clone(),
-        options.timeouts,
-    );
+    let readers = Readers::new(options, Database::Sqlite(database.clone()), clock.clone(), metrics.clone());
     tracing::info!(
         path = %database.display(),
         node = options.node,
@@ -186,6 +186,7 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
         is_new,
         highest_id: standing.highest_id,
         lock,
+        threads: options.threads,
         node: None,
     })
 }
@@ -236,13 +237,7 @@ fn open_server(
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = server_writer(options, &address, &node, &clock, &metrics);
-    let readers = Readers::new(
-        Database::Postgres(address),
-        options.reader_connections,
-        clock.clone(),
-        metrics.clone(),
-        options.timeouts,
-    );
+    let readers = Readers::new(options, Database::Postgres(address), clock.clone(), metrics.clone());
     tracing::info!(
         node = options.node,
         epoch = %standing.epoch,
@@ -260,6 +255,7 @@ fn open_server(
         is_new,
         highest_id: standing.highest_id,
         lock,
+        threads: options.threads,
         node: Some(node),
     })
 }

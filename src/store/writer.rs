@@ -41,7 +41,7 @@ impl CommitNotice {
 /// Called with each commit that left events or lanes behind.
 pub type CommitSink = Box<dyn Fn(Arc<CommitNotice>) + Send + Sync>;
 
-/// Called when the database was opened again.
+/// Called when the database was opened again, before anything is written to it.
 pub type ReopenSink = Box<dyn Fn() + Send + Sync>;
 
 /// Why the writer's loop gave up; run it again.
@@ -50,6 +50,17 @@ pub enum WriteLoopError {
     /// The database cannot be opened.
     #[error("the writer cannot open the database")]
     Open(#[from] OpenError),
+}
+
+/// What one turn of the loop did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing waited.
+    Idle,
+    /// What waited was committed and answered.
+    Committed,
+    /// What waited was answered with [`WriteError::Unavailable`]: the database has to be opened anew.
+    OutOfReach,
 }
 
 /// Opens the database for one run of the loop, on the thread that runs it.
@@ -61,7 +72,7 @@ struct Shared {
     open: Opener,
     sink: Mutex<Option<Arc<CommitSink>>>,
     reopen_sink: Mutex<Option<Arc<ReopenSink>>>,
-    /// Whether a run has ever held the database open.
+    /// Whether the database was open before.
     was_open: AtomicBool,
     /// Held by the one run that goes on.
     turn: Mutex<()>,
@@ -71,6 +82,21 @@ struct Shared {
     /// A batch that takes this long to be committed is told of.
     slow: Duration,
     metrics: Metrics,
+}
+
+impl Shared {
+    /// Opens the database. Whoever listens hears of it when that is not the first time: the connection before may have
+    /// committed what it told nobody of.
+    fn open(&self) -> Result<Box<dyn BatchWriter>, OpenError> {
+        let writer = (self.open)()?;
+        if self.was_open.swap(true, Ordering::AcqRel) {
+            let sink = self.reopen_sink.lock().clone();
+            if let Some(sink) = sink {
+                sink();
+            }
+        }
+        Ok(writer)
+    }
 }
 
 /// A handle and a loop with a queue of `capacity` commands between them.
@@ -150,11 +176,17 @@ impl WriterHandle {
         sent
     }
 
-    /// Waits until everything that was sent before has been answered. It takes its turn like a command, and waits as long
-    /// as the queue is full; at once when the writer has stopped for good.
-    pub async fn passed(&self) {
-        while let Err(WriteError::Overloaded) = self.apply(SubmitMany { tasks: Vec::new() }).await {
-            tokio::time::sleep(FULL_AGAIN).await;
+    /// Waits until everything that was sent before has been answered, and a commit after it. It takes its turn like a
+    /// command, and waits as long as the queue is full.
+    ///
+    /// # Errors
+    /// [`WriteError::Unavailable`] when there was no such commit: of what was sent before, something may still come.
+    pub async fn passed(&self) -> Result<(), WriteError> {
+        loop {
+            match self.apply(SubmitMany { tasks: Vec::new() }).await {
+                Err(WriteError::Overloaded) => tokio::time::sleep(FULL_AGAIN).await,
+                answer => return answer.map(drop),
+            }
         }
     }
 
@@ -215,6 +247,20 @@ impl WriterLoop {
     /// When the database cannot be opened in the first place; what waits in the queue keeps waiting for the next run.
     pub fn run(&self, checkpoint: &dyn Fn(), is_stopping: &dyn Fn() -> bool) -> Result<(), WriteLoopError> {
         run::run(&self.0, checkpoint, is_stopping)
+    }
+
+    /// Opens the database for whoever takes the turns instead of a run.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn open(&self) -> Result<Box<dyn BatchWriter>, WriteLoopError> {
+        Ok(self.0.open()?)
+    }
+
+    /// One turn: applies what waits as one batch, without waiting for more. For whoever drives the loop by hand, with a
+    /// database that [`WriterLoop::open`] opened.
+    pub fn turn(&self, writer: &mut dyn BatchWriter) -> Turn {
+        run::turn(&self.0, writer, Duration::ZERO)
     }
 
     /// Whether a run holds the database open.

@@ -44,7 +44,11 @@ impl Coordinator {
         {
             match news {
                 News::Committed(notice) => self.fold(&notice, cx),
-                News::Claimed(back) => self.deliver(back, cx),
+                News::Claimed(back) => {
+                    if !self.deliver(back, cx) {
+                        self.recover(cx);
+                    }
+                }
                 News::Rebuilt => self.recover(cx),
             }
         }

@@ -261,11 +261,20 @@ fn a_database_that_went_away_is_opened_again_within_the_run_until_it_is_back() {
     };
     let (handle, writer) =
         writer(10, std::time::Duration::from_secs(1), Metrics::new().unwrap(), Box::new(open));
-    let answers = Answers::default();
+    let (answers, reopened) = (Answers::default(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&reopened);
+    writer.on_reopen(Box::new(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    }));
     send(&handle, &answers).unwrap();
     let is_back = || script.opens.load(Ordering::SeqCst) > 4;
     writer.run(&|| {}, &is_back).unwrap();
     assert_eq!(script.opens.load(Ordering::SeqCst), 5);
+    assert_eq!(
+        reopened.load(Ordering::SeqCst),
+        1,
+        "whoever listens hears of it once it is back, and not of the first time"
+    );
     assert!(matches!(&answers.lock()[..], [Err(WriteError::Unavailable(_))]));
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::queue::{Envelope, Reply, Taken};
-use super::{CommitNotice, Shared, WriteLoopError};
+use super::{CommitNotice, Shared, Turn, WriteLoopError};
 use crate::command::Command;
 use crate::error::{OpenError, WriteError};
 use crate::metrics::Metrics;
@@ -47,7 +47,7 @@ pub(super) fn run(
     shared.queue.reopen();
     let (mut was_open, mut pause) = (false, PAUSE_MIN);
     loop {
-        let mut writer = match (shared.open)() {
+        let mut writer = match shared.open() {
             Ok(writer) => writer,
             // It was there, and will be again: that a server restarts is no failure of this thread.
             Err(error) if was_open && !is_stopping() => {
@@ -60,22 +60,11 @@ pub(super) fn run(
         };
         (was_open, pause) = (true, PAUSE_MIN);
         let opened = Opened::say(&shared.is_open);
-        if shared.was_open.swap(true, Ordering::AcqRel) {
-            tell_reopened(shared);
-        }
         if serve(shared, writer.as_mut(), checkpoint, is_stopping) == Served::Stopped {
             return Ok(());
         }
         drop(opened);
         tracing::warn!("the writer opens the database anew");
-    }
-}
-
-/// Nobody knows what the last batch before left behind.
-fn tell_reopened(shared: &Shared) {
-    let sink = shared.reopen_sink.lock().clone();
-    if let Some(sink) = sink {
-        sink();
     }
 }
 
@@ -122,16 +111,24 @@ fn serve(
 ) -> Served {
     loop {
         checkpoint();
-        let Taken { batch, gone } = shared.queue.take(BATCH_COMMANDS_MAX, BATCH_BYTES_MAX, PATIENCE);
-        refuse(shared, gone, "nobody waits for it any more");
-        if batch.is_empty() {
-            if is_stopping() && shared.queue.close_if_empty() {
-                return Served::Stopped;
-            }
-        } else if !commit(shared, writer, batch) {
-            return Served::OutOfReach;
+        match turn(shared, writer, PATIENCE) {
+            Turn::Idle if is_stopping() && shared.queue.close_if_empty() => return Served::Stopped,
+            Turn::OutOfReach => return Served::OutOfReach,
+            Turn::Idle | Turn::Committed => writer.tidy(),
         }
-        writer.tidy();
+    }
+}
+
+/// Applies what waits, or what comes within `patience`, as one batch.
+pub(super) fn turn(shared: &Shared, writer: &mut dyn BatchWriter, patience: Duration) -> Turn {
+    let Taken { batch, gone } = shared.queue.take(BATCH_COMMANDS_MAX, BATCH_BYTES_MAX, patience);
+    refuse(shared, gone, "nobody waits for it any more");
+    if batch.is_empty() {
+        Turn::Idle
+    } else if commit(shared, writer, batch) {
+        Turn::Committed
+    } else {
+        Turn::OutOfReach
     }
 }
 
