@@ -3,7 +3,9 @@
 
 pub mod database;
 pub mod ledger;
+pub mod platter;
 pub mod processes;
+pub mod shim;
 pub mod sockets;
 pub mod watcher;
 pub mod worker;
@@ -149,7 +151,7 @@ impl Hive {
         };
         let token = std::fs::read_to_string(folder.join("admin.token"))?.trim().to_owned();
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
-        let hive = Self { child, pid, folder, _own: own, url, token, client };
+        let mut hive = Self { child, pid, folder, _own: own, url, token, client };
         hive.until_ready().await?;
         Ok(hive)
     }
@@ -298,12 +300,15 @@ impl Hive {
         }
     }
 
-    async fn until_ready(&self) -> Result<()> {
+    async fn until_ready(&mut self) -> Result<()> {
         let began = Instant::now();
         loop {
             let answer = self.client.get(format!("{}/health/ready", self.url)).send().await;
             if answer.is_ok_and(|answer| answer.status() == StatusCode::OK) {
                 return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("hive ended with {status}:\n{}", self.log());
             }
             if began.elapsed() > PATIENCE {
                 bail!("hive did not get ready:\n{}", self.log());

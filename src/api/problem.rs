@@ -79,6 +79,8 @@ pub(crate) enum Problem {
     StoreUnavailable { cause: String },
     #[error("the hive is {0}")]
     NotReady(&'static str),
+    #[error("the stored {what} cannot be understood and is left alone; `hive doctor` and the log say why")]
+    Quarantined { what: String, cause: String },
     #[error("something went wrong inside the hive; its log has more under this correlation id")]
     Internal { cause: String },
 }
@@ -115,7 +117,7 @@ impl Problem {
             Self::Overloaded | Self::FateUnknown { .. } => ProblemCode::Overloaded,
             Self::StoreUnavailable { .. } => ProblemCode::StoreUnavailable,
             Self::NotReady(_) => ProblemCode::NotReady,
-            Self::Internal { .. } => ProblemCode::Internal,
+            Self::Quarantined { .. } | Self::Internal { .. } => ProblemCode::Internal,
         }
     }
 
@@ -164,6 +166,7 @@ impl Problem {
             Self::Refused { cause }
             | Self::FateUnknown { cause }
             | Self::StoreUnavailable { cause }
+            | Self::Quarantined { cause, .. }
             | Self::Internal { cause } => Some(cause),
             Self::Malformed(_)
             | Self::UnknownField(_)
@@ -241,6 +244,7 @@ impl Problem {
             | Self::FateUnknown { .. }
             | Self::StoreUnavailable { .. }
             | Self::NotReady(_)
+            | Self::Quarantined { .. }
             | Self::Internal { .. } => Vec::new(),
         }
     }
@@ -344,7 +348,9 @@ impl From<store::ReadError> for Problem {
     fn from(error: store::ReadError) -> Self {
         match error {
             store::ReadError::Unavailable(cause) => Self::StoreUnavailable { cause },
-            store::ReadError::Corrupt { .. } => Self::Internal { cause: error.to_string() },
+            store::ReadError::Corrupt { ref what, .. } => {
+                Self::Quarantined { what: what.clone(), cause: error.to_string() }
+            }
         }
     }
 }

@@ -73,8 +73,10 @@ fn every_error_of_the_layers_below_has_its_code() {
         assert_eq!(problem.code(), code);
         assert!(!serde_json::to_string(&problem.details("/", "c")).unwrap().contains("secret"));
     }
-    let corrupt = store::ReadError::Corrupt { what: "task".into(), why: text() };
-    assert_eq!(Problem::from(corrupt).code(), Code::Internal);
+    let corrupt = Problem::from(store::ReadError::Corrupt { what: "task".into(), why: text() });
+    let told = serde_json::to_string(&corrupt.details("/", "c")).unwrap();
+    assert_eq!(corrupt.code(), Code::Internal);
+    assert!(told.contains("the stored task cannot be understood") && !told.contains("secret"), "{told}");
     assert_eq!(Problem::from(store::ReadError::Unavailable(text())).code(), Code::StoreUnavailable);
     assert_eq!(Problem::from(Unreadable::Malformed(text())).code(), Code::MalformedJson);
     assert_eq!(Problem::from(Unreadable::UnknownField(broken())).code(), Code::UnknownField);

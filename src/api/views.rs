@@ -18,7 +18,8 @@ use crate::state::Hive;
 
 /// Stored JSON as raw JSON.
 pub(crate) fn raw(json: &str) -> Result<Box<RawValue>, Problem> {
-    Ok(RawValue::from_string(json.to_owned())?)
+    RawValue::from_string(json.to_owned())
+        .map_err(|error| Problem::Quarantined { what: "JSON".to_owned(), cause: error.to_string() })
 }
 
 /// A task without input and result.

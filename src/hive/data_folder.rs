@@ -1,7 +1,7 @@
 //! The data folder: where it is, that it can be used, and how files get into it whole.
 
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where it is when nobody says otherwise, seen from where the command is started.
@@ -41,11 +41,7 @@ impl DataFolder {
         };
         let path = std::path::absolute(path).map_err(failed("find", path))?;
         let is_new = !path.exists();
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .map_err(failed("make the folder", &path))?;
+        store::open::make_folder(&path).map_err(failed("make the folder", &path))?;
         let metadata = std::fs::metadata(&path).map_err(failed("look at", &path))?;
         if metadata.permissions().mode() & 0o077 != 0 {
             // not ours to change (it may be a mount or shared on purpose), but not ours to hide either

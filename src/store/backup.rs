@@ -7,6 +7,8 @@
 //!
 //! Invariant: nothing here writes to a database that serves; it is opened read-only.
 
+mod rows;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,8 @@ use crate::sql::failure::Failure;
 use crate::sql::statement::statement;
 use crate::sqlite::batch_writer::log_head;
 use crate::sqlite::connection;
+
+pub use rows::{Unreadable, unreadable};
 
 /// Why a database cannot be copied or looked into.
 #[derive(Debug, thiserror::Error)]

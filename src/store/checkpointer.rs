@@ -75,8 +75,11 @@ impl CheckpointLoop {
             Ok(true) => "done",
             Ok(false) => "busy",
             Err(failure) => {
-                tracing::error!(error = %failure, "a checkpoint failed");
+                tracing::error!(error = failure.reason(), "a checkpoint failed");
                 if matches!(failure.remedy(), Remedy::DiskFailed(_)) {
+                    tracing::error!(
+                        "the disk did not confirm what it was given; what it holds is unknown: ending"
+                    );
                     std::process::abort();
                 }
                 *slot = None;

@@ -26,6 +26,7 @@ mod postgres_plans;
 pub(crate) mod postgres_rig;
 mod postgres_slow;
 mod postgres_trouble;
+mod quarantine;
 mod random;
 mod reading;
 mod reporting;
@@ -67,6 +68,8 @@ pub(crate) trait Rig: Sized {
     fn may_reader_write(&self) -> bool;
     /// Closes everything and opens it again, as a restart does.
     fn reopen(&mut self);
+    /// Writes past the store.
+    fn spoil(&mut self, sql: &str);
     /// Makes the database itself refuse every task of this title.
     fn refuse_title(&mut self, title: &str);
     /// Makes the database itself refuse every event whose data holds this text.
@@ -246,6 +249,11 @@ on_every_database! {
         a_removed_agents_row_leaves_later,
         the_highest_id_outlives_its_task,
         a_newer_checkpoint_replaces_the_older_only,
+    }
+    quarantine {
+        a_head_that_cannot_be_understood_is_passed_over_until_it_can,
+        a_list_leaves_out_what_cannot_be_understood_and_its_own_reads_say_so,
+        janitors_go_on_past_what_cannot_be_understood,
     }
     performance {
         a_row_is_read_as_it_was_stored_and_replaced_by_one_with_its_key,

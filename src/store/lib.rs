@@ -18,7 +18,7 @@
 //! PostgreSQL each batch proves that its node's number is still its own.
 //!
 //! Reading order: [`command`], [`outcome`], [`record`], [`port`], [`error`]; [`mod@open`], [`writer`], [`readers`],
-//! [`checkpointer`], [`backup`], [`server`], [`migrations`],
+//! [`quarantine`], [`checkpointer`], [`backup`], [`server`], [`migrations`],
 //! [`mod@copy`]; [`place`], [`threads`], [`timeouts`], [`clock`], [`metrics`]; then `sql`, where the tables are, `sqlite` and
 //! `postgres`.
 pub mod backup;
@@ -34,6 +34,7 @@ pub mod outcome;
 pub mod place;
 pub mod port;
 mod postgres;
+pub mod quarantine;
 pub mod readers;
 pub mod record;
 pub mod server;
@@ -50,6 +51,7 @@ pub use error::{OpenError, ReadError, WriteError};
 pub use metrics::Metrics;
 pub use open::{FolderLock, NodeLock, OpenOptions, Store, open, open_at};
 pub use place::Place;
+pub use quarantine::Quarantine;
 pub use readers::{Census, Readers};
 pub use threads::Threads;
 pub use timeouts::Timeouts;

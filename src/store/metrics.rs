@@ -4,6 +4,8 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use crate::quarantine::Quarantine;
+
 /// Upper bounds in seconds for things that take from 50 µs to seconds.
 const LATENCY_SECONDS: [f64; 14] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub checkpoint_runs: IntCounterVec,
     /// Size of the write-ahead log, in bytes, as last seen.
     pub wal_bytes: IntGauge,
+    /// Tasks whose rows cannot be understood.
+    pub quarantine: Quarantine,
 }
 
 impl Metrics {
@@ -95,6 +99,7 @@ impl Metrics {
                 &["mode", "result"],
             )?,
             wal_bytes: IntGauge::new("hive_wal_bytes", "Size of the write-ahead log")?,
+            quarantine: Quarantine::new()?,
         })
     }
 
@@ -113,7 +118,8 @@ impl Metrics {
         registry.register(Box::new(self.reader_query_seconds.clone()))?;
         registry.register(Box::new(self.reader_connections.clone()))?;
         registry.register(Box::new(self.checkpoint_runs.clone()))?;
-        registry.register(Box::new(self.wal_bytes.clone()))
+        registry.register(Box::new(self.wal_bytes.clone()))?;
+        registry.register(Box::new(self.quarantine.count().clone()))
     }
 }
 

@@ -32,7 +32,7 @@ use crate::timeouts::Timeouts;
 use crate::writer::{self, WriterHandle, WriterLoop};
 
 pub use crate::postgres::node::NodeLock;
-pub use folder::FolderLock;
+pub use folder::{FolderLock, make_folder};
 pub(crate) use folder::{is_held, lock as hold, private_file};
 pub(crate) use migrate::MIGRATIONS;
 

@@ -82,6 +82,11 @@ impl Crowd {
         &self.books
     }
 
+    /// All stop at once, wherever they are; for a hive that does not come back to its address.
+    pub fn abandon(self) {
+        self.clients.iter().chain(&self.workers).for_each(JoinHandle::abort);
+    }
+
     /// Nobody submits any more; everything that is there is worked off, and all go home.
     ///
     /// # Errors

@@ -93,7 +93,7 @@ pub fn live(world: &Rc<World>, life: &Life<'_>) -> Result<Ended> {
         };
         // The loop's listener knows the actors, and they the loop.
         hand.on_commit(Box::new(|_| {}));
-        hand.on_reopened(Box::new(|| {}));
+        hand.on_reopen(Box::new(|| {}));
         anyhow::Ok(ended)
     });
     world.set_hive(None);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use store::backup::{self, Error, Glance, Look};
+use store::backup::{self, Error, Glance, Look, Unreadable};
 
 use super::Finding;
 use crate::cli::{counted, now};
@@ -10,6 +10,9 @@ use crate::failure::with_causes;
 
 /// Larger ones are not read from end to end here.
 const CHECKED_BYTES_MAX: u64 = 256 << 20;
+/// Tasks that cannot be understood: so many are looked for, and so many are named.
+const UNREADABLE_MAX: usize = 1_000;
+const NAMED_MAX: usize = 10;
 /// Above this the write-ahead log is not shortened as it should be.
 const LOG_BYTES_GOOD: u64 = 256 << 20;
 /// The oldest PostgreSQL that the hive is tested with.
@@ -29,8 +32,13 @@ pub fn examine(folder: &Path) -> Vec<Finding> {
         Ok(glance) => glance,
         Err(error) => return vec![refused(&error), clock(None)],
     };
+    let is_read = metadata.len() <= CHECKED_BYTES_MAX;
+    let unreadable = is_read.then(|| backup::unreadable(&database, UNREADABLE_MAX).unwrap_or_default());
     let log_bytes = std::fs::metadata(backup::log_of(&database)).map_or(0, |found| found.len());
-    vec![whole(&database, metadata.len(), &glance), log(log_bytes), clock(Some(&glance))]
+    let mut found = vec![whole(&database, metadata.len(), &glance)];
+    found.extend(tasks(&unreadable.unwrap_or_default()));
+    found.extend([log(log_bytes), clock(Some(&glance))]);
+    found
 }
 
 /// Asks a PostgreSQL server whether it is there and what it is, and looks at the clock of this machine.
@@ -65,6 +73,27 @@ fn whole(database: &Path, bytes: u64, glance: &Glance) -> Finding {
     }
 }
 
+/// Tasks that the hive leaves alone; nothing where there are none.
+fn tasks(unreadable: &[Unreadable]) -> Option<Finding> {
+    let named: Vec<_> = unreadable.iter().map(|row| format!("{} ({})", row.task, row.why)).collect();
+    let first = named.first()?;
+    let count = if named.len() < UNREADABLE_MAX {
+        named.len().to_string()
+    } else {
+        format!("{UNREADABLE_MAX} or more")
+    };
+    let shown = named.get(..NAMED_MAX).map_or_else(|| named.join(", "), |some| some.join(", ") + ", …");
+    let found = if named.len() == 1 {
+        format!("1 task cannot be understood and is left alone: {first}")
+    } else {
+        format!("{count} tasks cannot be understood and are left alone: {shown}")
+    };
+    Some(Finding::problem("tasks", found).advise(
+        "somebody wrote to the database past the hive, or the disk changed it: stop the hive and correct the rows with \
+         `sqlite3`, or take them from a backup",
+    ))
+}
+
 fn refused(error: &Error) -> Finding {
     let finding = Finding::problem("database", with_causes(error));
     match error {
@@ -94,7 +123,7 @@ fn clock(glance: Option<&Glance>) -> Finding {
             "clock",
             format!("it says {shown}, and the last event is of {}", protocol::time::show(last_at)),
         )
-        .advise("set the clock; until then the hive's time stands still"),
+        .advise("set the clock; until then the hive's time goes on from its last event"),
         Some(_) => Finding::ok("clock", format!("{shown}, not before the last event")),
         None => Finding::ok("clock", shown),
     }

@@ -186,6 +186,10 @@ impl Rig for PostgresRig {
         });
     }
 
+    fn spoil(&mut self, sql: &str) {
+        self.schema.execute(sql);
+    }
+
     fn refuse_title(&mut self, title: &str) {
         self.schema.execute(&format!(
             "CREATE FUNCTION refuse_title() RETURNS trigger LANGUAGE plpgsql AS $$

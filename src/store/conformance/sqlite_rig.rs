@@ -131,6 +131,10 @@ impl Rig for SqliteRig {
         });
     }
 
+    fn spoil(&mut self, sql: &str) {
+        self.connection().batch_execute(sql).unwrap();
+    }
+
     fn refuse_title(&mut self, title: &str) {
         let sql = format!(
             "CREATE TRIGGER refuse_title BEFORE INSERT ON task_specs WHEN NEW.title = '{title}'

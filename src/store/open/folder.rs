@@ -30,10 +30,31 @@ pub(crate) fn is_held(folder: &Path) -> Option<bool> {
     }
 }
 
+/// Makes a folder for its owner alone where it is missing, and sees to it that a power cut does not take it away with all
+/// that is in it: its name stands in the folder above, which has to be synced like any other file.
+///
+/// # Errors
+/// What the system says. A folder above that may not be read cannot be synced, and is left to the system.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing =
+        folder.ancestors().skip(1).take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    let made = 1 + missing.count();
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // Also of one that was there: the start that made it may have ended before it came to this.
+    for above in folder.ancestors().skip(1).take(made) {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        match File::open(above) {
+            Ok(opened) => opened.sync_all()?,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Makes the folder where it is missing and takes its lock.
 pub(crate) fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| not_usable(folder, &error))?;
+    make_folder(folder).map_err(|error| not_usable(folder, &error))?;
     let path = folder.join(LOCK);
     let file = private_file(&path)?;
     match file.try_lock() {

@@ -11,6 +11,7 @@ use super::turn::{HoldTurn, Standing, TakeTurn, Turn};
 use super::unit::{KeyRow, SpecSlot, Unit};
 use super::wanted::Wanted;
 use crate::sql::agent_row;
+use crate::sql::commands::claim_tasks::understood;
 use crate::sql::spec_row::{RawSpec, Spec};
 use crate::sql::task_row::{RawTask, TaskRow};
 
@@ -171,9 +172,9 @@ pub(super) fn learn_heads(unit: &mut Unit, heads: Vec<RawHead>, runs: &[(super::
         }
         let Ok(row) = TaskRow::try_from(task) else { continue };
         unit.learn_task(id, Some(row));
-        if let Ok(spec) = Spec::try_from(spec) {
-            unit.specs.entry(id).or_insert(SpecSlot { spec, input: None }).input =
-                Some(input.map(Into::into));
+        // What is left out here is read again by the claim that takes it, which is told why it cannot be understood.
+        if let (Ok(spec), Ok(input)) = (Spec::try_from(spec), understood(input)) {
+            unit.specs.entry(id).or_insert(SpecSlot { spec, input: None }).input = Some(input);
         }
     }
     for ((run, asked), (count, last)) in runs.iter().zip(found) {

@@ -11,6 +11,7 @@ use super::spec_columns::SpecColumns;
 use super::unit::{KeyRow, NewUnique, SpecSlot};
 use crate::sql::agent_row::Standing;
 use crate::sql::attempt_row::AttemptColumns;
+use crate::sql::commands::claim_tasks::understood;
 use crate::sql::failure::Failure;
 use crate::sql::queries::tasks::LoadInput;
 use crate::sql::spec_row::{RawSpec, Spec};
@@ -55,7 +56,7 @@ impl PgSession {
         (lane, priority): (LaneId, u8),
         after: i64,
         count: usize,
-    ) -> Result<Vec<Head>, Failure> {
+    ) -> Result<Vec<(i64, Result<Head, Failure>)>, Failure> {
         let run = (lane.0, priority);
         loop {
             let (ids, may_be_more) = self.unit.queued(run, after, count);
@@ -65,12 +66,18 @@ impl PgSession {
             }
             let mut heads = Vec::with_capacity(ids.len());
             for id in ids {
-                let Some(row) = self.task(id)? else { continue };
-                let (spec, input) = self.spec_and_input(id)?;
-                heads.push((row, spec, input));
+                if let Some(head) = self.head(id).transpose() {
+                    heads.push((id.raw(), head));
+                }
             }
             return Ok(heads);
         }
+    }
+
+    fn head(&mut self, id: TaskId) -> Result<Option<Head>, Failure> {
+        let Some(row) = self.task(id)? else { return Ok(None) };
+        let (spec, input) = self.spec_and_input(id)?;
+        Ok(Some((row, spec, input)))
     }
 
     /// Reads on where what is known of a run ends.
@@ -111,7 +118,7 @@ impl PgSession {
             return Ok((spec, input.clone()));
         }
         let (input,) = self.peek::<(Option<String>,), _>(LoadInput { task: task.raw() })?;
-        let input: Option<Arc<str>> = input.map(Arc::from);
+        let input = understood(input)?;
         if let Some(slot) = self.unit.specs.get_mut(&task.raw()) {
             slot.input = Some(input.clone());
         }

@@ -59,7 +59,8 @@ impl PgWriter {
         // Apart, each command reads its rows by itself, so that what is wrong with them is its own affair.
         let foreseen = if mode == Mode::Together { batch } else { &[] };
         let (now, last_seq) = self.begin(foreseen, turn)?;
-        let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, last_seq);
+        let most = (self.lanes_max, &self.metrics.quarantine);
+        let mut open = Batch::new(&mut self.conn, &mut self.lanes, most, now, last_seq);
         let nothing = open.mark();
         let committed = apply::apply(&mut open, batch, mode).and_then(|outcomes| {
             commit(&mut open, last_seq)?;

@@ -110,7 +110,8 @@ impl Pool {
     fn read<T>(&self, body: impl FnOnce(&mut Session<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
         let _busy = Counted::one(&self.metrics, "busy");
         let mut conn = self.begun()?;
-        let answer = body(&mut Session { conn: &mut conn, lanes: &self.lanes });
+        let (lanes, quarantine) = (&self.lanes, &self.metrics.quarantine);
+        let answer = body(&mut Session { conn: &mut conn, lanes, quarantine });
         // A connection that cannot end its transaction is not used again: it would hold on to old pages for ever.
         if conn.batch_execute("COMMIT").is_ok() {
             self.put_back(conn);

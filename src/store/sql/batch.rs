@@ -6,6 +6,7 @@ use crate::sql::conn::Conn;
 use domain::event::DATA_BYTES_MAX;
 use domain::{AgentId, Event, EventKind, LaneId, LaneSpec, Move, TaskState, TenantId, Timestamp};
 
+use crate::quarantine::Quarantine;
 use crate::sql::data::Data;
 use crate::sql::event_row::{self, LinkedEvent};
 use crate::sql::failure::Failure;
@@ -20,6 +21,8 @@ pub(crate) struct Batch<'a> {
     pub lanes: &'a mut Lanes,
     /// Most lanes.
     pub lanes_max: usize,
+    /// Tasks that cannot be understood.
+    pub quarantine: &'a Quarantine,
     /// What time it is for the whole batch.
     pub now: Timestamp,
     /// The last `seq` before this batch.
@@ -75,12 +78,12 @@ impl<'a> Batch<'a> {
     pub(crate) fn new(
         conn: &'a mut Conn,
         lanes: &'a mut Lanes,
-        lanes_max: usize,
+        (lanes_max, quarantine): (usize, &'a Quarantine),
         now: Timestamp,
         last_seq: i64,
     ) -> Self {
         let (events, new_lanes) = (Vec::new(), Vec::new());
-        Self { conn, lanes, lanes_max, now, last_seq, events, flushed: 0, new_lanes }
+        Self { conn, lanes, lanes_max, quarantine, now, last_seq, events, flushed: 0, new_lanes }
     }
 
     /// The lane of a spec, interned where it is new; `None` when there are as many as there may be.

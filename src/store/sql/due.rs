@@ -1,4 +1,5 @@
-//! When a janitor has something to do next: one index seek each.
+//! When a janitor has something to do next: one index seek each. A row without the time that it must have cannot be understood,
+//! and is never due.
 
 use crate::sql::conn::Conn;
 use diesel::prelude::*;
@@ -41,13 +42,13 @@ pub(crate) fn next_due(conn: &mut Conn, chore: Chore, now: Timestamp) -> Result<
 statement! {
     /// The first delay or backoff to end.
     NextEligible {} -> (BigInt,) =
-    "SELECT eligible_at FROM tasks WHERE state = 0 ORDER BY eligible_at LIMIT 1"
+    "SELECT eligible_at FROM tasks WHERE state = 0 AND eligible_at IS NOT NULL ORDER BY eligible_at LIMIT 1"
 }
 
 statement! {
     /// The first lease to expire.
     NextExpiry {} -> (BigInt,) =
-    "SELECT lease_expires_at FROM tasks WHERE state = 2 ORDER BY lease_expires_at LIMIT 1"
+    "SELECT lease_expires_at FROM tasks WHERE state = 2 AND lease_expires_at IS NOT NULL ORDER BY lease_expires_at LIMIT 1"
 }
 
 statement! {
@@ -60,7 +61,7 @@ statement! {
 statement! {
     /// The first task that ended.
     OldestFinished {} -> (BigInt,) =
-    "SELECT finished_at FROM tasks WHERE state >= 3 ORDER BY finished_at LIMIT 1"
+    "SELECT finished_at FROM tasks WHERE state >= 3 AND finished_at IS NOT NULL ORDER BY finished_at LIMIT 1"
 }
 
 statement! {

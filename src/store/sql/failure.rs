@@ -4,6 +4,7 @@
 //! below are fixed texts of `sqlite3_errstr`.
 
 use diesel::result::{DatabaseErrorKind, Error};
+use domain::TaskId;
 
 use crate::error::{OpenError, ReadError};
 
@@ -54,6 +55,24 @@ impl Failure {
     /// A row that cannot be understood.
     pub(crate) fn corrupt(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Corrupt { what: what.into(), why: why.into() }
+    }
+
+    /// The same, of a row that belongs to this task.
+    pub(crate) fn of_task(self, task: TaskId) -> Self {
+        match self {
+            Self::Corrupt { what, why } if what != task.to_string() => {
+                Self::corrupt(task.to_string(), format!("{what}: {why}"))
+            }
+            other => other,
+        }
+    }
+
+    /// What happened, in the words of whoever knows: what the database said, where it said something.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Database(error) => error.to_string(),
+            Self::Corrupt { .. } | Self::Unfit(_) => self.to_string(),
+        }
     }
 
     /// What to do about it.

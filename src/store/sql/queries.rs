@@ -15,6 +15,7 @@ use crate::sql::conn::Conn;
 use domain::{LaneId, LaneSpec};
 use parking_lot::RwLock;
 
+use crate::quarantine::Quarantine;
 use crate::sql::failure::Failure;
 use crate::sql::lanes;
 
@@ -28,6 +29,8 @@ pub(crate) struct Session<'a> {
     pub conn: &'a mut Conn,
     /// What all readers know of lanes.
     pub lanes: &'a KnownLanes,
+    /// Tasks that cannot be understood.
+    pub quarantine: &'a Quarantine,
 }
 
 impl Session<'_> {

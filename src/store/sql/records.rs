@@ -11,9 +11,12 @@ use crate::sql::task_row::{Expiry, TaskRow};
 
 /// A stored task as it stands.
 pub(crate) fn task(conn: &mut Conn, task: &TaskRow, lane: &LaneSpec) -> Result<TaskRecord, Failure> {
-    let spec = Spec::load(conn, task.id)?;
+    let spec = Spec::load(conn, task.id).map_err(|failure| failure.of_task(task.id))?;
     // A task that was never claimed has no attempt to look for.
-    let last = if task.attempt == 0 { LastEnded::default() } else { attempt_row::last_ended(conn, task.id)? };
+    let last = match task.attempt {
+        0 => LastEnded::default(),
+        _ => attempt_row::last_ended(conn, task.id).map_err(|failure| failure.of_task(task.id))?,
+    };
     Ok(join(task, spec, lane, last))
 }
 

@@ -55,7 +55,9 @@ impl Spec {
         if let Some(session) = conn.gathering() {
             return session.spec(task);
         }
-        conn.get_result::<RawSpec, _>(LoadSpec { task: task.raw() })?.try_into()
+        let raw = conn.get_result::<RawSpec, _>(LoadSpec { task: task.raw() }).optional()?;
+        let raw = raw.ok_or_else(|| Failure::corrupt("spec", "what was asked for is not there"))?;
+        Self::try_from(raw)
     }
 
     /// The spec of a task that is being accepted.

@@ -3,9 +3,10 @@
 use crate::sql::conn::Conn;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt};
+use domain::limits::PRIORITY_MAX;
 use domain::{AgentId, LaneId, TaskId, TaskState, TaskStatus, TenantId, Timestamp};
 
-use crate::sql::columns::{count, count_column, micros, moment, span, span_column};
+use crate::sql::columns::{count_column, micros, moment, span, span_column};
 use crate::sql::failure::Failure;
 use crate::sql::statement::statement;
 
@@ -255,17 +256,24 @@ impl TryFrom<RawTask> for TaskRow {
     type Error = Failure;
 
     fn try_from(raw: RawTask) -> Result<Self, Failure> {
-        let corrupt = |why: &str| Failure::corrupt(format!("task {}", raw.id), why);
+        let corrupt = |why: &str| Failure::corrupt(TaskId::from_raw(raw.id).to_string(), why);
+        let count = |column: i32| u32::try_from(column).map_err(|_| corrupt("a negative count"));
+        let state = TaskState::from_code(raw.state).ok_or_else(|| corrupt("unknown state"))?;
+        let is_held = raw.agent_id.is_some() && raw.started_at.is_some() && raw.lease_expires_at.is_some();
+        if state == TaskState::Working && !is_held {
+            return Err(corrupt("it works without a holder, a start or a lease"));
+        }
+        let priority = u8::try_from(raw.priority).ok().filter(|priority| *priority <= PRIORITY_MAX);
         Ok(Self {
             id: TaskId::from_raw(raw.id),
             tenant: TenantId(raw.tenant_id),
             lane: LaneId(raw.lane_id),
-            state: TaskState::from_code(raw.state).ok_or_else(|| corrupt("unknown state"))?,
-            priority: u8::try_from(raw.priority).map_err(|_| corrupt("priority out of range"))?,
-            attempt: count(raw.attempt),
-            failures: count(raw.failures),
-            attempts_max: count(raw.attempts_max),
-            crashes: count(raw.crashes),
+            state,
+            priority: priority.ok_or_else(|| corrupt("priority out of range"))?,
+            attempt: count(raw.attempt)?,
+            failures: count(raw.failures)?,
+            attempts_max: count(raw.attempts_max)?,
+            crashes: count(raw.crashes)?,
             eligible_at: moment(raw.eligible_at),
             wait_deadline_at: moment(raw.wait_deadline_at),
             close_deadline_at: moment(raw.close_deadline_at),

@@ -73,7 +73,8 @@ impl SqliteWriter {
             .batch_execute("BEGIN IMMEDIATE")
             .map_err(|error| Failure::from(error).remedy().before_commit())?;
         let began = Instant::now();
-        let mut open = Batch::new(&mut self.conn, &mut self.lanes, self.lanes_max, now, self.last_seq);
+        let most = (self.lanes_max, &self.metrics.quarantine);
+        let mut open = Batch::new(&mut self.conn, &mut self.lanes, most, now, self.last_seq);
         let nothing = open.mark();
         let written = apply::apply(&mut open, batch, mode).and_then(|outcomes| {
             open.flush().map_err(|failure| failure.remedy())?;
@@ -163,8 +164,11 @@ impl BatchWriter for SqliteWriter {
             Ok(false) => "busy",
             Err(error) => {
                 let failure = Failure::from(error);
-                tracing::error!(error = %failure, "the write-ahead log cannot be truncated");
+                tracing::error!(error = failure.reason(), "the write-ahead log cannot be truncated");
                 if matches!(failure.remedy(), Remedy::DiskFailed(_)) {
+                    tracing::error!(
+                        "the disk did not confirm what it was given; what it holds is unknown: ending"
+                    );
                     // It syncs the database: what was committed may be lost if this went on.
                     std::process::abort();
                 }

@@ -20,8 +20,9 @@ use domain::LaneId;
 const BLOCK: u32 = 64;
 /// Inputs that one claim brings at most, beyond the last one: 8 MiB. The agent's next claim goes on.
 const INPUT_BYTES_MAX: usize = 8 << 20;
-/// Heads that have waited too long and are passed over in one claim; the janitor makes dead letters of them.
-const EXPIRED_MAX: u32 = 256;
+/// Heads that are passed over in one claim: those that have waited too long, of which the janitor makes dead letters, and
+/// those that cannot be understood.
+const PASSED_OVER_MAX: u32 = 256;
 
 pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<ClaimedTask>, Failure> {
     let Ok(lane) = batch.lane_spec(command.lane) else { return Ok(Vec::new()) };
@@ -29,16 +30,20 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<C
         return Ok(Vec::new());
     }
     let most = usize::try_from(command.count).unwrap_or(usize::MAX);
-    let (mut claimed, mut after, mut input_bytes, mut expired) = (Vec::new(), 0, 0, 0);
-    while claimed.len() < most && input_bytes < INPUT_BYTES_MAX && expired < EXPIRED_MAX {
+    let (mut claimed, mut after, mut input_bytes, mut passed_over) = (Vec::new(), 0, 0, 0);
+    while claimed.len() < most && input_bytes < INPUT_BYTES_MAX && passed_over < PASSED_OVER_MAX {
         let left = u32::try_from(most - claimed.len()).unwrap_or(u32::MAX);
         let count = left.min(BLOCK);
         let heads = heads(batch, (command.lane, command.priority), after, count)?;
         let is_last = u32::try_from(heads.len()).unwrap_or(u32::MAX) < count;
-        for (mut task, spec, input) in heads {
-            after = task.id.raw();
+        for (id, head) in heads {
+            after = id;
+            let Some((mut task, spec, input)) = batch.quarantine.admit(id, head)? else {
+                passed_over += 1;
+                continue;
+            };
             if task.wait_deadline_at.is_some_and(|deadline| deadline <= batch.now) {
-                expired += 1;
+                passed_over += 1;
                 continue;
             }
             let start = Start {
@@ -66,16 +71,28 @@ fn heads(
     (lane, priority): (LaneId, u8),
     after: i64,
     count: u32,
-) -> Result<Vec<Head>, Failure> {
+) -> Result<Vec<(i64, Result<Head, Failure>)>, Failure> {
     if let Some(session) = batch.conn.gathering() {
         return session.heads((lane, priority), after, usize::try_from(count).unwrap_or(usize::MAX));
     }
     let heads = Heads { lane: lane.0, priority: i16::from(priority), after, count: i64::from(count) };
     let rows: Vec<(RawTask, RawSpec, Option<String>)> = batch.conn.load(heads)?;
-    let head = |(task, spec, input): (_, _, Option<String>)| {
-        Ok((TaskRow::try_from(task)?, Spec::try_from(spec)?, input.map(Arc::from)))
+    let head = |(task, spec, input): (RawTask, RawSpec, Option<String>)| {
+        (
+            task.id(),
+            TaskRow::try_from(task).and_then(|task| Ok((task, Spec::try_from(spec)?, understood(input)?))),
+        )
     };
-    rows.into_iter().map(head).collect()
+    Ok(rows.into_iter().map(head).collect())
+}
+
+/// An input that is still JSON, as it was when it came: whoever is handed it reads it together with others.
+pub(crate) fn understood(input: Option<String>) -> Result<Option<Arc<str>>, Failure> {
+    let Some(input) = input else { return Ok(None) };
+    match serde_json::from_str::<serde::de::IgnoredAny>(&input) {
+        Ok(_) => Ok(Some(Arc::from(input))),
+        Err(error) => Err(Failure::corrupt("input", error.to_string())),
+    }
 }
 
 statement! {

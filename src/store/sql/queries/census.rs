@@ -16,10 +16,11 @@ pub(crate) fn take(session: &mut Session<'_>) -> Result<Census, Failure> {
     let mut census = Census { seq, ..Census::default() };
     let counts: Vec<(i64, i16, i16, i64)> = session.conn.load(CountTasks {})?;
     for (lane, state, priority, count) in counts {
-        let unknown = || Failure::corrupt("task", format!("state {state}, priority {priority}"));
-        let state = TaskState::from_code(state).ok_or_else(unknown)?;
-        let priority = u8::try_from(priority).map_err(|_| unknown())?;
-        census.tasks.insert((LaneId(lane), state, priority), span(count));
+        let (Some(known), Ok(priority)) = (TaskState::from_code(state), u8::try_from(priority)) else {
+            tracing::error!(state, priority, count, "tasks that cannot be understood are not counted");
+            continue;
+        };
+        census.tasks.insert((LaneId(lane), known, priority), span(count));
     }
     let working: Vec<(i64, i64)> = session.conn.load(CountWorking {})?;
     census.working =
@@ -36,5 +37,5 @@ statement! {
 statement! {
     /// Working attempts by agent.
     CountWorking {} -> (BigInt, BigInt) =
-    "SELECT agent_id, count(*) FROM tasks WHERE state = 2 GROUP BY agent_id"
+    "SELECT agent_id, count(*) FROM tasks WHERE state = 2 AND agent_id IS NOT NULL GROUP BY agent_id"
 }

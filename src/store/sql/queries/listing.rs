@@ -103,11 +103,8 @@ pub(crate) fn page(
         }
         let Some(id) = merge.next(session)? else { break };
         last = Some(TaskId::from_raw(id));
-        if let Some(task) = TaskRow::load(session.conn, TaskId::from_raw(id))?
-            && let Some(record) = shown(session, &task, filter)?
-        {
-            items.push(record);
-        }
+        let read = looked_up(session, TaskId::from_raw(id), filter);
+        items.extend(session.quarantine.admit(id, read)?.flatten());
     }
     Ok(TaskPage { items, next_before: last.filter(|_| !merge.is_at_end()) })
 }
@@ -132,6 +129,16 @@ fn runs(session: &mut Session<'_>, tenant: TenantId, filter: &TaskFilter) -> Res
         }
     }
     Ok(runs)
+}
+
+/// The record of a task, if it is there and passes the filter.
+fn looked_up(
+    session: &mut Session<'_>,
+    id: TaskId,
+    filter: &TaskFilter,
+) -> Result<Option<TaskRecord>, Failure> {
+    let Some(task) = TaskRow::load(session.conn, id)? else { return Ok(None) };
+    shown(session, &task, filter)
 }
 
 /// The record of a task that passes the filter.

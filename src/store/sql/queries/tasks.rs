@@ -145,17 +145,11 @@ pub(crate) fn output(
 /// Every working attempt, first to expire first.
 pub(crate) fn leases(session: &mut Session<'_>) -> Result<Vec<LeaseRecord>, Failure> {
     let rows: Vec<RawLease> = session.conn.load(Leases {})?;
-    let lease = |raw: RawLease| LeaseRecord {
-        task: TaskId::from_raw(raw.id),
-        attempt: count(raw.attempt),
-        lane: LaneId(raw.lane_id),
-        agent: AgentId::from_raw(raw.agent_id),
-        started_at: Timestamp::from_micros(raw.started_at),
-        lease_expires_at: Timestamp::from_micros(raw.lease_expires_at),
-        lease_ttl_ms: span(raw.lease_ttl_ms),
-        is_cancel_requested: raw.cancel_requested_at.is_some(),
-    };
-    Ok(rows.into_iter().map(lease).collect())
+    let mut leases = Vec::with_capacity(rows.len());
+    for raw in rows {
+        leases.extend(session.quarantine.admit(raw.id, LeaseRecord::try_from(raw))?);
+    }
+    Ok(leases)
 }
 
 /// The part of a working task's row that is its lease.
@@ -164,11 +158,35 @@ struct RawLease {
     id: i64,
     attempt: i32,
     lane_id: i64,
-    agent_id: i64,
-    started_at: i64,
-    lease_expires_at: i64,
-    lease_ttl_ms: i64,
+    agent_id: Option<i64>,
+    started_at: Option<i64>,
+    lease_expires_at: Option<i64>,
+    lease_ttl_ms: Option<i64>,
     cancel_requested_at: Option<i64>,
+}
+
+impl TryFrom<RawLease> for LeaseRecord {
+    type Error = Failure;
+
+    fn try_from(raw: RawLease) -> Result<Self, Failure> {
+        let task = TaskId::from_raw(raw.id);
+        let held = raw.agent_id.zip(raw.started_at).zip(raw.lease_expires_at);
+        let (Some(((agent, started_at), lease_expires_at)), Ok(attempt)) = (held, u32::try_from(raw.attempt))
+        else {
+            let why = "it works without a holder, a start or a lease, or has a negative count";
+            return Err(Failure::corrupt(task.to_string(), why));
+        };
+        Ok(Self {
+            task,
+            attempt,
+            lane: LaneId(raw.lane_id),
+            agent: AgentId::from_raw(agent),
+            started_at: Timestamp::from_micros(started_at),
+            lease_expires_at: Timestamp::from_micros(lease_expires_at),
+            lease_ttl_ms: raw.lease_ttl_ms.map_or(0, span),
+            is_cancel_requested: raw.cancel_requested_at.is_some(),
+        })
+    }
 }
 
 statement! {
@@ -206,7 +224,10 @@ statement! {
 
 statement! {
     /// Every working attempt.
-    Leases {} -> (BigInt, Integer, BigInt, BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>) =
+    Leases {} -> (
+        BigInt, Integer, BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>,
+        Nullable<BigInt>,
+    ) =
     "SELECT id, attempt, lane_id, agent_id, started_at, lease_expires_at, lease_ttl_ms, cancel_requested_at FROM tasks",
     (" INDEXED BY tasks_leased", ""), " WHERE state = 2 ORDER BY lease_expires_at, id"
 }

@@ -14,7 +14,8 @@ pub(super) fn apply(batch: &mut Batch<'_>, limit: u32) -> Result<u32, Failure> {
     let rows: Vec<(RawTask, String)> = batch.conn.load(expired)?;
     let mut count = 0;
     for (task, correlation_id) in rows {
-        let mut task = TaskRow::try_from(task)?;
+        let read = batch.quarantine.admit(task.id(), TaskRow::try_from(task))?;
+        let Some(mut task) = read else { continue };
         let Ok(Next::Moved { status, .. }) = transition(task.status(), Happening::Expired) else { continue };
         let from = task.state;
         let is_closed = task.close_deadline_at.is_some_and(|deadline| deadline <= batch.now);

@@ -21,7 +21,9 @@ pub(super) fn apply(batch: &mut Batch<'_>, limit: u32, chance: f64) -> Result<u3
     let rows: Vec<(RawTask, RawSpec)> = batch.conn.load(lost)?;
     let mut count: u32 = 0;
     for (task, spec) in rows {
-        let (mut task, spec) = (TaskRow::try_from(task)?, Spec::try_from(spec)?);
+        let id = task.id();
+        let read = TaskRow::try_from(task).and_then(|task| Ok((task, Spec::try_from(spec)?)));
+        let Some((mut task, spec)) = batch.quarantine.admit(id, read)? else { continue };
         let why = why(&task, &spec.timeouts, batch.now);
         let Ok(Next::Moved { status, outcome: Some(outcome), .. }) =
             transition(task.status(), why.happening(task.attempt))
