@@ -5,6 +5,7 @@ pub mod database;
 pub mod ledger;
 pub mod processes;
 pub mod sockets;
+pub mod terminal;
 pub mod watcher;
 pub mod worker;
 pub mod worker_socket;
