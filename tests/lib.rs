@@ -7,6 +7,7 @@ pub mod platter;
 pub mod processes;
 pub mod shim;
 pub mod sockets;
+pub mod terminal;
 pub mod watcher;
 pub mod worker;
 pub mod worker_socket;

@@ -141,6 +141,7 @@ fn every_type_of_frame_is_in_the_schema_and_the_schema_has_no_other() {
         listed.map(|item| item["$ref"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
     let said: BTreeSet<&str> = samples().iter().map(|(kind, _)| *kind).collect();
     assert_eq!(listed, said);
+    assert_eq!(Body::KINDS.into_iter().collect::<BTreeSet<_>>(), said);
 }
 
 #[test]

@@ -27,7 +27,7 @@
 //! Reading order: [`state`], `server`, `connection`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
 //! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; sessions over WebSocket: `live`; at last `health`, [`metrics`],
-//! [`openapi()`], [`asyncapi()`], `docs_page`, [`postman`].
+//! [`openapi()`], [`asyncapi()`], [`postman`]; the pages: `page_part`, `front_page`, `docs_page`.
 
 mod address;
 mod allowed;
@@ -41,6 +41,7 @@ mod idempotency;
 mod in_flight;
 pub mod metrics;
 pub mod openapi;
+mod page_part;
 mod path;
 pub mod postman;
 mod principal;
@@ -63,6 +64,7 @@ mod drain_agent;
 mod explain_task;
 mod fail_task;
 mod follow_output;
+mod front_page;
 mod health;
 mod heartbeat;
 mod lease;

@@ -143,6 +143,9 @@ routes! {
     "/api/v2/openapi.json" allows "GET, HEAD" { get openapi::show_openapi, }
     "/api/asyncapi.json" allows "GET, HEAD" { get asyncapi::show_asyncapi, }
     pages without a login:
+    "/" allows "GET, HEAD" { get front_page::show_page, }
+    "/page.js" allows "GET, HEAD" { get front_page::show_script, }
+    "/page.css" allows "GET, HEAD" { get front_page::show_style, }
     "/api/docs" allows "GET, HEAD" { get docs_page::show_page, }
     "/api/docs/page.js" allows "GET, HEAD" { get docs_page::show_script, }
     "/api/docs/page.css" allows "GET, HEAD" { get docs_page::show_style, }
