@@ -26,7 +26,7 @@
 //!
 //! Reading order: [`state`], `server`, `connection`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
-//! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; sessions over WebSocket: `live`; at last `health`, [`metrics`],
+//! `views`, `sse`; then the endpoints, `submit_task`, `lease` and `follow_output` first; sessions over WebSocket: `live`; at last `health`, [`metrics`],
 //! [`openapi()`], [`asyncapi()`], `docs_page`, [`postman`].
 
 mod address;
@@ -50,6 +50,7 @@ mod query;
 pub mod rate_limit;
 mod routes;
 mod server;
+mod sse;
 pub mod state;
 mod views;
 
