@@ -163,18 +163,18 @@ async fn a_server_that_crashes_under_load_and_comes_back_costs_time_and_no_task(
 }
 
 /// Somebody who holds a row until told to let go.
-struct Holder {
+pub struct Holder {
     child: Child,
 }
 
 impl Holder {
-    fn of(url: &str, query: &str) -> Result<Self> {
+    pub fn of(url: &str, query: &str) -> Result<Self> {
         let mut child = Command::new("psql").arg(url).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         child.stdin.as_mut().context("a stdin")?.write_all(format!("BEGIN; {query};\n").as_bytes())?;
         Ok(Self { child })
     }
 
-    fn let_go(mut self) -> Result<()> {
+    pub fn let_go(mut self) -> Result<()> {
         drop(self.child.stdin.take());
         ensure!(self.child.wait()?.success());
         Ok(())
