@@ -7,6 +7,7 @@ pub mod processes;
 pub mod sockets;
 pub mod watcher;
 pub mod worker;
+pub mod worker_socket;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};

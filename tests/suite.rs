@@ -64,4 +64,5 @@ mod recovery;
 mod serve;
 mod serve_stops;
 mod style;
+mod worker_sessions;
 mod workers;

@@ -1,10 +1,12 @@
-//! `GET /api/asyncapi.json`: the AsyncAPI 3.1 document of the WebSocket, made from the schema of its frames.
+//! `GET /api/asyncapi.json`: the AsyncAPI 3.1 document of both WebSockets, the watchers' and the workers', made from the schemas of
+//! their frames.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use actix_web::HttpResponse;
 use protocol::live::{CONTRACT_VERSION, SCHEMA};
+use protocol::worker_session;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
@@ -37,13 +39,13 @@ pub fn asyncapi() -> Result<Value, serde_json::Error> {
     let defs = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
     let from_hive = names(&defs, "server_frame");
     let from_client = names(&defs, "client_frame");
-    let messages: BTreeMap<&str, Value> =
+    let mut messages: BTreeMap<&str, Value> =
         from_hive.iter().chain(&from_client).map(|name| (name.as_str(), message(name, &defs))).collect();
     let in_channel: BTreeMap<&str, Value> =
         messages.keys().map(|name| (*name, reference(&format!("components/messages/{name}")))).collect();
     let mut channels = Map::new();
     let mut operations = Map::new();
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::WATCHING {
         let name = endpoint.as_str();
         channels.insert(
             name.to_owned(),
@@ -68,12 +70,37 @@ pub fn asyncapi() -> Result<Value, serde_json::Error> {
             );
         }
     }
+    let workers: Value = serde_json::from_str(&worker_session::SCHEMA.replace("#/$defs/", "#/components/schemas/"))?;
+    let workers = workers.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
+    for (action, verb, name) in [("send", "tell", "HiveFrame"), ("receive", "hear", "WorkerFrame")] {
+        let from = [reference(&format!("channels/worker/messages/{name}"))];
+        let channel = reference("channels/worker");
+        operations.insert(
+            format!("{verb}_worker"),
+            json!({"action": action, "channel": channel, "messages": from}),
+        );
+    }
+    let in_channel = ["HiveFrame", "WorkerFrame"].map(|name| (name, reference(&format!("components/messages/{name}"))));
+    channels.insert(
+        "worker".to_owned(),
+        json!({
+            "address": "/api/v2/agents/{id}/session",
+            "description": "A worker takes assignments and reports about them. Query: `worker_instance`, `access_token`.",
+            "parameters": {"id": {"description": "The agent"}},
+            "messages": BTreeMap::from(in_channel),
+            "bindings": {"ws": {"method": "GET"}},
+        }),
+    );
+    for name in ["HiveFrame", "WorkerFrame"] {
+        messages.insert(name, message(name, &workers));
+    }
+    let defs: Map<String, Value> = defs.into_iter().chain(workers.clone()).collect();
     Ok(json!({
         "asyncapi": "3.1.0",
         "info": {
             "title": "Agent Hive, live",
             "version": CONTRACT_VERSION,
-            "description": "What is spoken over the dashboard's WebSocket: the hive sends, clients may ask.",
+            "description": "What is spoken over WebSocket: a watcher hears what happens and may ask; a worker takes assignments and reports.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",

@@ -99,6 +99,7 @@ mod show_system;
 mod show_task;
 mod submit_many;
 mod submit_task;
+mod work;
 
 // as the table of routes names them
 use live::broadcast as live_broadcast;
@@ -110,6 +111,7 @@ use live::show_limits as live_limits;
 use live::show_metrics as live_metrics;
 use live::show_stats as live_stats;
 use live::stream_events;
+use work::open as work_open;
 
 pub use asyncapi::asyncapi;
 pub use in_flight::InFlight;

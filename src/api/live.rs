@@ -80,6 +80,8 @@ use lookout::Lookout;
 use metrics::LiveMetrics;
 pub use settings::LiveSettings;
 
+use crate::work::roll::Roll;
+
 /// How long a hub may take to answer.
 const HUB_WITHIN: Duration = Duration::from_millis(900);
 
@@ -91,6 +93,8 @@ pub(crate) struct Live {
     pub(crate) supervisor: SupervisorRef,
     /// Who is connected.
     pub(crate) book: Book,
+    /// Which sessions speak for which workers.
+    pub(crate) workers: Roll,
     pub(crate) lookout: Lookout,
     hubs: Mutex<Vec<ActorRef<Hub>>>,
     hub_count: AtomicUsize,
@@ -104,6 +108,7 @@ impl Live {
             metrics,
             supervisor,
             book: Book::default(),
+            workers: Roll::default(),
             lookout: Lookout::default(),
             hubs: Mutex::default(),
             hub_count: AtomicUsize::new(0),

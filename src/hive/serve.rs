@@ -287,7 +287,8 @@ fn live_settings(settings: &Settings) -> LiveSettings {
         sessions_max: websocket.sessions,
         sessions_per_principal_max: websocket.sessions_per_principal,
         idle_timeout: websocket.idle,
-        ping_every: websocket.ping,
+        // One who only listens has to be asked before the time is over.
+        ping_every: websocket.ping.min(websocket.idle / 2),
         slow_timeout: websocket.slow,
         allowed_origins: websocket.allowed_origins.clone(),
     }

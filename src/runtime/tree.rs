@@ -170,20 +170,19 @@ impl Runtime {
         self.handle.begin_drain();
         let figures = due(&self.handle.shared, true);
         let save = async {
-            if let Ok(checkpoint) = self.feed.checkpoint() {
-                self.store.apply(checkpoint).await?;
+            if let Ok(checkpoint) = self.feed.checkpoint()
+                && let Err(error) = self.store.apply(checkpoint).await
+            {
+                tracing::warn!(%error, "the projection was not saved; the next start folds more of the log");
             }
-            if let Some(figures) = figures {
-                self.store.apply(figures).await?;
+            if let Some(figures) = figures
+                && let Err(error) = self.store.apply(figures).await
+            {
+                tracing::warn!(%error, "the figures of the last minute were not saved");
             }
-            Ok::<_, store::WriteError>(())
         };
-        match tokio::time::timeout(SAVE_WITHIN, save).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the projection was not saved; the next start folds more of the log")
-            }
-            Err(_) => tracing::warn!("the store does not answer; the next start folds more of the log"),
+        if tokio::time::timeout(SAVE_WITHIN, save).await.is_err() {
+            tracing::warn!("the store does not answer; the next start folds more of the log");
         }
         self.root.shutdown().await
     }

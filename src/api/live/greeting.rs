@@ -7,7 +7,7 @@ use protocol::live::topic::Root;
 use protocol::query::{Pairs, SessionQuery};
 use protocol::request::Unreadable;
 
-/// The five places to connect, with the topics of whoever names none.
+/// The places to connect: five for watchers, with the topics of whoever names none, and one for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Dashboard,
@@ -15,11 +15,15 @@ pub(crate) enum Endpoint {
     Coordination,
     Tasks,
     System,
+    Worker,
 }
 
 impl Endpoint {
-    pub(crate) const ALL: [Self; 5] =
+    /// Those for watchers.
+    pub(crate) const WATCHING: [Self; 5] =
         [Self::Dashboard, Self::Agents, Self::Coordination, Self::Tasks, Self::System];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Dashboard, Self::Agents, Self::Coordination, Self::Tasks, Self::System, Self::Worker];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -28,6 +32,7 @@ impl Endpoint {
             Self::Coordination => "coordination",
             Self::Tasks => "tasks",
             Self::System => "system",
+            Self::Worker => "worker",
         }
     }
 
@@ -38,8 +43,14 @@ impl Endpoint {
             Self::Coordination => &[Root::Coordination, Root::Alerts, Root::System],
             Self::Tasks => &[Root::Tasks, Root::Agents],
             Self::System => &[Root::System, Root::Alerts],
+            Self::Worker => &[],
         }
     }
+}
+
+/// The id of a new session.
+pub(crate) fn new_id() -> Arc<str> {
+    Arc::from(format!("ws_{:016x}", rand::random::<u64>()))
 }
 
 /// What a session is opened with.
@@ -64,7 +75,7 @@ impl Greeting {
         let usual = || endpoint.topics().iter().map(|root| root.as_str().to_owned()).collect();
         Ok(Self {
             endpoint,
-            id: Arc::from(format!("ws_{:016x}", rand::random::<u64>())),
+            id: new_id(),
             topics: query.subscriptions.unwrap_or_else(usual),
             resume: query.resume,
             is_strict: query.strict,

@@ -196,7 +196,7 @@ impl Hub {
         let roots: Vec<Root> = watched.map(|(root, _)| root).filter(|root| MEASURED.contains(root)).collect();
         let Some(updates) = measure::updates(hive, &roots, &self.correlation_id) else { return };
         (self.updated_at, self.updated_offset) = (Instant::now(), seq);
-        for seat in Roster::here().seats() {
+        for seat in Roster::here().watching() {
             seat.order(|orders| orders.updates = Some(std::rc::Rc::clone(&updates)));
         }
     }

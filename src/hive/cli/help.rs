@@ -65,8 +65,8 @@ task has ended, however it ended.";
 
 /// Under `hive task explain`.
 pub const EXPLAIN: &str = "\
-The reason that matters most stands first: delayed, backoff, queue_paused, limit, no_capable_agent, agents_draining,
-agents_offline, agents_failed, agents_busy, agents_free, working, cancel_requested, completed, failed, canceled.
+The reason that matters most stands first: hive_draining, delayed, backoff, queue_paused, limit, no_capable_agent, agents_draining,
+agents_offline, agents_failed, agents_busy, agents_free, cancel_requested, working, completed, failed, canceled.
 With --json each reason has its numbers.
 Example:
   hive task explain task_0123456789abc";
