@@ -41,7 +41,11 @@ async fn the_worker_over_a_session_reports_results_failures_and_cancels() -> Res
     }
     for (id, (state, result)) in ids.iter().zip(expected) {
         let ended = hive.task_when(id, is_ended).await?;
-        assert_eq!((&ended["state"], &ended["result"], &ended["attempt"]), (&state, &result, &json!(1)), "{ended}");
+        assert_eq!(
+            (&ended["state"], &ended["result"], &ended["attempt"]),
+            (&state, &result, &json!(1)),
+            "{ended}"
+        );
     }
     let long = hive.submit(&json!({"title": "t", "input": {"work_ms": 600_000}})).await?;
     hive.task_when(&long, |task| task["state"] == "working").await?;

@@ -140,7 +140,8 @@ async fn an_assignment_that_is_not_named_in_five_seconds_goes_back_uncharged_whe
         assert_eq!(task["failures"], 0, "{task}");
     }
     let attempts = hive.get(&format!("/api/v2/tasks/{id}/attempts")).await?;
-    assert_eq!(attempts["items"][0]["outcome"], "handed_back", "{attempts}");
+    let ended = (&attempts["items"][0]["outcome"], &attempts["items"][0]["error"]["kind"]);
+    assert_eq!(ended, (&json!("interrupted"), &json!("handed_back")), "{attempts}");
     let told = silent.report("complete", json!([about(&work[0], &json!({}))])).await?;
     assert_eq!(told[0]["status"], 409, "{told:?}");
     silent.ready(2).await?;
@@ -201,10 +202,12 @@ async fn whoever_should_end_an_attempt_is_told_why() -> Result<()> {
     assert_eq!(reason(&session.of_type("cancel").await?), (json!(ids[0]), json!("cancel_requested")));
     let told = session.report("heartbeat", json!([all[0]])).await?;
     assert_eq!(told[0]["cancel_requested"], true);
-    let told = session.report("fail", json!([about(&work[0], &json!({"error": {"kind": "k", "message": "m"}}))])).await?;
+    let told = session
+        .report("fail", json!([about(&work[0], &json!({"error": {"kind": "k", "message": "m"}}))]))
+        .await?;
     assert_eq!(told[0]["state"], "canceled");
     hive.post(&format!("/api/v2/tasks/{}/cancel", ids[1]), &json!({"force": true}), 200).await?;
-    let mut lost = vec![session.of_type("cancel").await?, session.of_type("cancel").await?];
+    let mut lost = [session.of_type("cancel").await?, session.of_type("cancel").await?];
     lost.sort_by_key(|told| told["items"][0]["task_id"].to_string());
     assert_eq!(reason(&lost[0]), (json!(ids[1]), json!("lost")), "ended by force");
     assert_eq!(reason(&lost[1]), (json!(ids[2]), json!("lost")), "no heartbeat came in time");
@@ -242,7 +245,8 @@ async fn a_frame_that_is_refused_as_a_whole_says_what_would_be_right_and_the_ses
     let max = session.established["limits"]["message_bytes_max"].as_u64().context("a limit")?;
     assert_eq!(max, 1_024 + (256 << 10));
     let max = usize::try_from(max)?;
-    let many = json!({"type": "heartbeat", "items": vec![json!({}); 257], "correlation_id": "c-7"}).to_string();
+    let many =
+        json!({"type": "heartbeat", "items": vec![json!({}); 257], "correlation_id": "c-7"}).to_string();
     let long = format!(r#"{{"type":"ping","pad":"{}"}}"#, "x".repeat(max));
     let fits = format!(r#"{{"type":"ping","pad":"{}"}}"#, "x".repeat(max - 24));
     for (text, code) in [
@@ -331,16 +335,16 @@ async fn a_session_ends_with_its_agent_or_its_hive_and_hears_nothing_while_the_a
     hive.post(&format!("/api/v2/agents/{bob}/resume"), &json!({}), 200).await?;
     let work = session.assignments(1).await?.remove(0);
     session.report("heartbeat", json!([about(&work, &json!({}))])).await?;
-    let ending = tokio::spawn(async move { session.end().await });
-    hive.terminate().await?;
-    let (code, reason, _) = ending.await??;
+    let (stopped, ended) = tokio::join!(hive.terminate(), session.end());
+    stopped?;
+    let (code, reason, _) = ended?;
     assert_eq!((code, reason.as_str()), (1001, "shutdown"));
     Ok(())
 }
 
 #[tokio::test]
-async fn many_reports_at_once_are_answered_in_their_order_and_the_hive_reads_no_faster_than_it_writes() -> Result<()>
-{
+async fn many_reports_at_once_are_answered_in_their_order_and_the_hive_reads_no_faster_than_it_writes()
+-> Result<()> {
     let hive = Hive::start().await?;
     let agent = hive.agent("ada", &[], 10).await?;
     let mut session = WorkerSocket::open(&hive, &agent, "").await?;

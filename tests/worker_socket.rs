@@ -36,7 +36,8 @@ impl WorkerSocket {
     /// When the handshake is refused.
     pub async fn open(hive: &Hive, agent: &str, query: &str) -> Result<Self> {
         let bearer = format!("Bearer {}", hive.token);
-        let offered = Self::offer(hive, &format!("{agent}/session{query}"), &[("authorization", &bearer)]).await?;
+        let offered =
+            Self::offer(hive, &format!("{agent}/session{query}"), &[("authorization", &bearer)]).await?;
         offered.map_err(|status| anyhow::anyhow!("the handshake was answered with {status}"))
     }
 

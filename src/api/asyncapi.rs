@@ -70,31 +70,8 @@ pub fn asyncapi() -> Result<Value, serde_json::Error> {
             );
         }
     }
-    let workers: Value = serde_json::from_str(&worker_session::SCHEMA.replace("#/$defs/", "#/components/schemas/"))?;
-    let workers = workers.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
-    for (action, verb, name) in [("send", "tell", "HiveFrame"), ("receive", "hear", "WorkerFrame")] {
-        let from = [reference(&format!("channels/worker/messages/{name}"))];
-        let channel = reference("channels/worker");
-        operations.insert(
-            format!("{verb}_worker"),
-            json!({"action": action, "channel": channel, "messages": from}),
-        );
-    }
-    let in_channel = ["HiveFrame", "WorkerFrame"].map(|name| (name, reference(&format!("components/messages/{name}"))));
-    channels.insert(
-        "worker".to_owned(),
-        json!({
-            "address": "/api/v2/agents/{id}/session",
-            "description": "A worker takes assignments and reports about them. Query: `worker_instance`, `access_token`.",
-            "parameters": {"id": {"description": "The agent"}},
-            "messages": BTreeMap::from(in_channel),
-            "bindings": {"ws": {"method": "GET"}},
-        }),
-    );
-    for name in ["HiveFrame", "WorkerFrame"] {
-        messages.insert(name, message(name, &workers));
-    }
-    let defs: Map<String, Value> = defs.into_iter().chain(workers.clone()).collect();
+    let workers = add_workers(&mut channels, &mut operations, &mut messages)?;
+    let defs: Map<String, Value> = defs.into_iter().chain(workers).collect();
     Ok(json!({
         "asyncapi": "3.1.0",
         "info": {
@@ -115,6 +92,41 @@ pub fn asyncapi() -> Result<Value, serde_json::Error> {
                 "description": "The admin token or an API key: as a header, as `access_token` in the address, or as the subprotocol `bearer.TOKEN`"}},
         },
     }))
+}
+
+/// The two frames of a worker's session: the hive's, and the worker's.
+const OF_WORKERS: [&str; 2] = ["HiveFrame", "WorkerFrame"];
+
+/// Adds the channel of workers; answers its schemas.
+fn add_workers(
+    channels: &mut Map<String, Value>,
+    operations: &mut Map<String, Value>,
+    messages: &mut BTreeMap<&str, Value>,
+) -> Result<Map<String, Value>, serde_json::Error> {
+    let text = worker_session::SCHEMA.replace("#/$defs/", "#/components/schemas/");
+    let schema: Value = serde_json::from_str(&text)?;
+    let defs = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
+    for (name, (action, verb)) in OF_WORKERS.into_iter().zip([("send", "tell"), ("receive", "hear")]) {
+        let said = [reference(&format!("channels/worker/messages/{name}"))];
+        let channel = reference("channels/worker");
+        operations.insert(
+            format!("{verb}_worker"),
+            json!({"action": action, "channel": channel, "messages": said}),
+        );
+        messages.insert(name, message(name, &defs));
+    }
+    let in_channel = OF_WORKERS.map(|name| (name, reference(&format!("components/messages/{name}"))));
+    channels.insert(
+        "worker".to_owned(),
+        json!({
+            "address": "/api/v2/agents/{id}/session",
+            "description": "A worker takes assignments and reports about them. Query: `worker_instance`, `access_token`.",
+            "parameters": {"id": {"description": "The agent"}},
+            "messages": BTreeMap::from(in_channel),
+            "bindings": {"ws": {"method": "GET"}},
+        }),
+    );
+    Ok(defs)
 }
 
 /// The frames that a definition lists.

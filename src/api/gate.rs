@@ -22,12 +22,12 @@ use crate::address;
 use crate::connection::Traffic;
 use crate::correlation;
 use crate::live::connect;
-use crate::work;
 use crate::principal::{authenticate, bearer, bearer_or_offered};
 use crate::problem::Problem;
 use crate::rate_limit::Standing;
 use crate::routes::{self, RouteName};
 use crate::state::Hive;
+use crate::work;
 
 /// Route of a request that no route takes, in metrics and logs.
 const UNMATCHED: &str = "unmatched";

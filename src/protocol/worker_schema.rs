@@ -1,9 +1,9 @@
 //! The JSON Schema of a worker's session, made from its types.
 
 use serde_json::{Map, Value, json};
-use utoipa::{PartialSchema, ToSchema};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::worker_session::{HiveFrame, WorkerSent};
 

@@ -140,9 +140,8 @@ impl WorkerFrame {
             message: message.to_owned(),
             correlation_id: correlation_id.clone(),
         };
-        let malformed = |id: &Option<String>| {
-            refused(WorkerErrorCode::InvalidJson, "Invalid JSON message format", id)
-        };
+        let malformed =
+            |id: &Option<String>| refused(WorkerErrorCode::InvalidJson, "Invalid JSON message format", id);
         // serde would also read an array as a struct.
         if !text.trim_start().starts_with('{') {
             return Err(malformed(&None));
@@ -160,7 +159,8 @@ impl WorkerFrame {
             "ping" => return Ok(Self { correlation_id: id, said: WorkerSays::Ping }),
             "ready" => {
                 let slots = raw.slots.as_ref().and_then(Value::as_u64);
-                let slots = slots.and_then(|slots| u32::try_from(slots).ok()).filter(|slots| *slots <= SLOTS_MAX);
+                let slots =
+                    slots.and_then(|slots| u32::try_from(slots).ok()).filter(|slots| *slots <= SLOTS_MAX);
                 let rule = "slots is required: how many more assignments the worker takes, 0 to 1000";
                 let slots = slots.ok_or_else(|| refused(WorkerErrorCode::InvalidValue, rule, &id))?;
                 return Ok(Self { correlation_id: id, said: WorkerSays::Ready(slots) });
@@ -473,7 +473,10 @@ pub struct Notice {
 #[derive(serde::Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[schema(as = WorkerFrame)]
-#[expect(dead_code, reason = "frames are read in two steps, see `WorkerFrame::read`; this says what they look like")]
+#[expect(
+    dead_code,
+    reason = "frames are read in two steps, see `WorkerFrame::read`; this says what they look like"
+)]
 pub(crate) enum WorkerSent {
     /// Whether the hive is there.
     Ping {

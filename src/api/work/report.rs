@@ -82,7 +82,10 @@ fn read(kind: ReportKind, text: &RawValue, limits: &Limits) -> Result<(String, u
             let has_failed = matches!(asked.report, domain::Report::Failed { .. });
             match (kind, has_failed) {
                 (ReportKind::Complete, true) => {
-                    return Err(Problem::invalid("error", "stands in a report of type `fail`, not `complete`"));
+                    return Err(Problem::invalid(
+                        "error",
+                        "stands in a report of type `fail`, not `complete`",
+                    ));
                 }
                 (ReportKind::Fail, false) => return Err(Problem::invalid("error", "is required")),
                 _ => (task_id, asked.attempt, Report::Finish(asked.report)),

@@ -16,7 +16,7 @@ use protocol::worker_session::{
     WorkerError, WorkerErrorCode, WorkerFrame, WorkerSays,
 };
 use protocol::{AssignmentView, ProblemCode};
-use runtime::{Attendance, AttemptEvent, AttemptNews, Error, LeaseCall, LeaseGrant};
+use runtime::{AttemptEvent, AttemptNews, Attendance, Error, LeaseCall, LeaseGrant};
 use store::outcome::ClaimedTask;
 use tokio::sync::{mpsc, oneshot};
 
@@ -191,7 +191,10 @@ impl WorkSession {
             let task = item.task_id.as_deref().and_then(|id| id.parse::<TaskId>().ok());
             let Some(about) = task.zip(item.attempt) else { continue };
             let is_alive = item.status == 200 && matches!(ack.of, ReportKind::Heartbeat | ReportKind::Output);
-            if is_alive && !self.held.contains(&about) && self.hive.runtime.attend(about, &self.attendance, None) {
+            if is_alive
+                && !self.held.contains(&about)
+                && self.hive.runtime.attend(about, &self.attendance, None)
+            {
                 // It was taken before this session began, or before the hive did.
                 self.held.insert(about);
             } else if item.problem.as_ref().is_some_and(|problem| problem.code == ProblemCode::StaleLease) {
