@@ -106,6 +106,9 @@ pub(crate) async fn show_ready(hive: Hive, http: HttpRequest) -> Answer {
     let refused = match hive.runtime.phase() {
         Phase::Starting => Some(Problem::NotReady("starting")),
         Phase::Draining => Some(Problem::NotReady("draining")),
+        Phase::Serving if !hive.runtime.may_write() => {
+            Some(Problem::StoreUnavailable { cause: "the database is not open for writing".to_owned() })
+        }
         Phase::Serving => {
             hive.probe.look(&hive).await.problem.map(|cause| Problem::StoreUnavailable { cause })
         }
@@ -163,6 +166,10 @@ fn runtime(phase: Phase) -> ComponentHealth {
 fn writer(hive: &Shared) -> ComponentHealth {
     let found = hive.registry.snapshot(&SnapshotFilter { prefix: "hive/writer", kind: None, limit: 1 });
     match found.first().map(|actor| actor.state) {
+        // The thread runs on while it tries to reach a server that is away.
+        Some(ActorState::Running) if !hive.runtime.may_write() => {
+            part(HealthStatus::Unhealthy, "cannot write to the database")
+        }
         Some(ActorState::Running) => part(HealthStatus::Healthy, "running"),
         Some(ActorState::Starting | ActorState::Restarting) => {
             part(HealthStatus::Degraded, "is being opened")

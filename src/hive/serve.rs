@@ -168,10 +168,16 @@ fn drive(server: actix_web::dev::Server) -> JoinHandle<std::io::Result<()>> {
 }
 
 impl Running {
-    /// Comes back when the hive cannot go on: its root supervisor gave up, or its web server ended.
+    /// Comes back when the hive cannot go on: its root supervisor gave up, its web server ended, or another hive has taken
+    /// its place.
     pub async fn failed(&mut self) -> Failure {
         let text = tokio::select! {
             failure = self.core.failed() => with_causes(&failure),
+            () = self.store.lost() => {
+                let text = format!("another hive has taken node number {NODE} of this database");
+                return Failure::new(Exit::Environment, text)
+                    .hint("that one serves now; what this one acknowledged is stored");
+            }
             ended = &mut self.server_ended => match ended {
                 Ok(Ok(())) => "the web server ended by itself".to_owned(),
                 Ok(Err(error)) => format!("the web server ended: {error}"),

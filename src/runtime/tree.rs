@@ -135,10 +135,10 @@ impl Runtime {
         });
         let feeder = feed_child(&shared, &coordinator_ref);
         let feed_ref = feeder.actor_ref();
-        connect_writer(parts.store, &shared, feed_ref.clone());
+        connect_writer(parts.store, &shared, feed_ref);
         let spec = SupervisorSpec::new("hive")
             .intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD))
-            .thread(writer_thread(parts.store, &shared, feed_ref))
+            .thread(writer_thread(parts.store))
             .thread(wal_thread(parts.store))
             .thread(Watchdog::new(parts.registry, vec![parts.home.clone()]).into_thread("watchdog"))
             .supervisor(agents)
@@ -269,22 +269,19 @@ fn feed_child(shared: &SharedRef, coordinator: &ActorRef<Coordinator>) -> ChildS
     ChildSpec::new("feed", move || FeedActor::new(Arc::clone(&shared), coordinator.clone()))
 }
 
-/// Commits go from the writer's thread into the feed's inbox.
+/// Commits go from the writer's thread into the feed's inbox, and whether some may be missing.
 fn connect_writer(store: &Store, shared: &SharedRef, feed: ActorRef<FeedActor>) {
     let shared = Arc::clone(shared);
-    store.writer_loop.on_commit(Box::new(move |notice| {
-        let feed = &feed;
-        shared.feed_inbox.push(News::Committed(notice), || feed.tell(Fold { is_tick: false }).is_ok());
-    }));
+    let push = move |news| shared.feed_inbox.push(news, || feed.tell(Fold { is_tick: false }).is_ok());
+    let push = Arc::new(push);
+    let commits = Arc::clone(&push);
+    store.writer_loop.on_commit(Box::new(move |notice| commits(News::Committed(notice))));
+    store.writer_loop.on_reopen(Box::new(move || push(News::Rebuilt)));
 }
 
-fn writer_thread(store: &Store, shared: &SharedRef, feed: ActorRef<FeedActor>) -> ThreadSpec {
-    let (writer, shared) = (store.writer_loop.clone(), Arc::clone(shared));
+fn writer_thread(store: &Store) -> ThreadSpec {
+    let writer = store.writer_loop.clone();
     ThreadSpec::new("writer", move |cx| {
-        if cx.incarnation() > 1 {
-            // The one before may have died between a commit and its notice.
-            shared.feed_inbox.push(News::Rebuilt, || feed.tell(Fold { is_tick: false }).is_ok());
-        }
         writer.run(&|| cx.checkpoint(), &|| cx.is_stopping()).map_err(Into::into)
     })
     .kind("writer")

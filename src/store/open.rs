@@ -18,6 +18,7 @@ use crate::place::{Place, aside};
 use crate::port::BatchWriter;
 use crate::postgres;
 use crate::postgres::connection::{Address, PgConn};
+use crate::postgres::node::Incarnation;
 use crate::postgres::writer::PgWriter;
 use crate::readers::Readers;
 use crate::sql::conn::Conn;
@@ -117,6 +118,17 @@ pub struct Store {
     pub node: Option<NodeLock>,
 }
 
+impl Store {
+    /// Comes back when another hive has taken this one's place: it can write nothing any more, and must end. Never where
+    /// the database is a file.
+    pub async fn lost(&self) {
+        match &self.node {
+            Some(node) => node.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Opens a data folder, migrating its database where that is needed. Blocks.
 ///
 /// # Errors
@@ -145,8 +157,7 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
     }
     let (database, mut conn) = file(&options.data_dir)?;
     let is_new = migrate::run(&mut conn, migrate::MIGRATIONS, &options.data_dir)?.is_new;
-    let standing = standing(&mut Conn::from(conn), clock.now())
-        .map_err(|error| OpenError::Database(error.to_string()))?;
+    let standing = standing(&mut Conn::from(conn), clock.now())?;
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = writer(options, &database, &clock, &metrics);
@@ -199,7 +210,7 @@ pub(crate) fn migrate_server(address: impl Into<Address>) -> Result<Migrated, Op
 
 fn file(data_dir: &Path) -> Result<(PathBuf, SqliteConnection), OpenError> {
     let database = folder::database(data_dir)?;
-    let conn = connection::writer(&database).map_err(|error| OpenError::Database(error.to_string()))?;
+    let conn = connection::writer(&database).map_err(Failure::from)?;
     Ok((database, conn))
 }
 
@@ -209,18 +220,19 @@ fn open_server(
     clock: Clock,
     lock: FolderLock,
 ) -> Result<Store, OpenError> {
-    let failed = |error: Failure| OpenError::Database(error.to_string());
     let is_new = if options.is_migrating {
         migrate_server(&address)?.is_new
     } else {
         migrations::require_none_pending(&Place::Server(Secret::new(address.url())))?;
         false
     };
-    let mut conn = PgConn::writer(&address).map(Conn::from).map_err(|error| failed(error.into()))?;
-    let server_time = postgres::open::time(&mut conn).map_err(failed)?;
+    let mut conn = PgConn::writer(&address).map(Conn::from).map_err(Failure::from)?;
+    let server_time = postgres::open::time(&mut conn)?;
     let clock = clock.or_following(server_time);
-    let standing = standing(&mut conn, clock.now()).map_err(failed)?;
-    let node = NodeLock::take(conn, options.node, &address)?;
+    // First the number: the hive before may still have written while it was waited for.
+    let incarnation = Incarnation::begin(&mut conn, options.node)?;
+    let standing = standing(&mut conn, clock.now())?;
+    let node = NodeLock::keep(conn, incarnation, &address)?;
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = server_writer(options, &address, &node, &clock, &metrics);

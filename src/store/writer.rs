@@ -11,9 +11,10 @@ use domain::{Event, LaneId, LaneSpec};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::command::{SubmitMany, Write};
+use crate::command::{Command, SubmitMany, Write};
 use crate::error::{OpenError, WriteError};
 use crate::metrics::Metrics;
+use crate::outcome::Outcome;
 use crate::port::BatchWriter;
 use queue::{Envelope, Queue, Reply};
 
@@ -40,6 +41,9 @@ impl CommitNotice {
 /// Called with each commit that left events or lanes behind.
 pub type CommitSink = Box<dyn Fn(Arc<CommitNotice>) + Send + Sync>;
 
+/// Called when the database was opened again.
+pub type ReopenSink = Box<dyn Fn() + Send + Sync>;
+
 /// Why the writer's loop gave up; run it again.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteLoopError {
@@ -56,6 +60,9 @@ struct Shared {
     queue: Queue,
     open: Opener,
     sink: Mutex<Option<Arc<CommitSink>>>,
+    reopen_sink: Mutex<Option<Arc<ReopenSink>>>,
+    /// Whether a run has ever held the database open.
+    was_open: AtomicBool,
     /// Held by the one run that goes on.
     turn: Mutex<()>,
     is_open: AtomicBool,
@@ -77,6 +84,8 @@ pub(crate) fn writer(
         queue: Queue::new(capacity),
         open,
         sink: Mutex::new(None),
+        reopen_sink: Mutex::new(None),
+        was_open: AtomicBool::new(false),
         turn: Mutex::new(()),
         is_open: AtomicBool::new(false),
         committed_seq: AtomicI64::new(0),
@@ -113,14 +122,27 @@ impl WriterHandle {
         command: C,
         then: impl FnOnce(Result<C::Answer, WriteError>) + Send + 'static,
     ) -> Result<(), WriteError> {
-        let command = command.into();
+        self.push(command.into(), Reply::new(move |result| then(answered::<C>(result))))
+    }
+
+    /// As [`send`](Self::send), on behalf of `asker`: once nobody waits for it any more, the command is not begun, and as long
+    /// as the database is away whoever waits is told so at once; `then` hears [`WriteError::Unavailable`] of both. A command
+    /// that is begun when its asker goes is applied all the same.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); `asker` is dropped, too.
+    pub fn send_for<C: Write, R: Send + 'static>(
+        &self,
+        asker: oneshot::Sender<R>,
+        command: C,
+        then: impl FnOnce(oneshot::Sender<R>, Result<C::Answer, WriteError>) + Send + 'static,
+    ) -> Result<(), WriteError> {
+        let reply = Reply::to(asker, move |asker, result| then(asker, answered::<C>(result)));
+        self.push(command.into(), reply)
+    }
+
+    fn push(&self, command: Command, reply: Reply) -> Result<(), WriteError> {
         let kind = command.kind();
-        let reply = Reply::new(move |result| {
-            then(result.and_then(|outcome| {
-                C::answer(outcome)
-                    .ok_or_else(|| WriteError::Unavailable("the writer answered another question".to_owned()))
-            }));
-        });
         let sent = self.0.queue.push(Envelope { command, reply });
         if matches!(sent, Err(WriteError::Overloaded)) {
             self.0.metrics.writer_commands.with_label_values(&[kind, "overloaded"]).inc();
@@ -142,11 +164,23 @@ impl WriterHandle {
         self.0.committed_seq.load(Ordering::Acquire)
     }
 
+    /// Whether a run of the loop holds the database open, so that something can be written.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.is_open.load(Ordering::Acquire)
+    }
+
     /// How many commands wait.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.0.queue.len()
     }
+}
+
+/// An outcome as the answer to its command.
+fn answered<C: Write>(result: Result<Outcome, WriteError>) -> Result<C::Answer, WriteError> {
+    let other = || WriteError::Unavailable("the writer answered another question".to_owned());
+    C::answer(result?).ok_or_else(other)
 }
 
 /// The body of the supervised writer thread. Cheap to clone; the queue outlives every run.
@@ -160,6 +194,13 @@ impl WriterLoop {
         *self.0.sink.lock() = Some(Arc::new(sink));
     }
 
+    /// Sets who is told, in place of the one before, that the database was opened again, within a run or by a later one.
+    /// What was committed before may be there without a notice: the answer to a COMMIT was lost, or the run died between
+    /// the two. It is called on the writer's thread before the next batch.
+    pub fn on_reopen(&self, sink: ReopenSink) {
+        *self.0.reopen_sink.lock() = Some(Arc::new(sink));
+    }
+
     /// Opens the database and applies batches until `is_stopping` and the queue is drained. `checkpoint` is called
     /// between batches, at least ten times a second. When the database is out of reach (disk full, I/O), the batch is
     /// answered with [`WriteError::Unavailable`] and the database is opened anew within this run. May be called again
@@ -168,7 +209,7 @@ impl WriterLoop {
     /// A disk that does not confirm a sync ends the process: nobody knows what it holds, and a start reads the truth.
     ///
     /// A database that was open in this run and went away is opened again until that succeeds, at most two seconds after
-    /// one another.
+    /// one another. Whoever asks for something meanwhile ([`WriterHandle::send_for`]) is told so; the rest waits.
     ///
     /// # Errors
     /// When the database cannot be opened in the first place; what waits in the queue keeps waiting for the next run.

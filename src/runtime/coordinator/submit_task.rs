@@ -56,14 +56,14 @@ impl Coordinator {
         command.eager = eager.map(|(_, agent)| agent);
         let Some((from, agent)) = eager else {
             // When the queue is full the reply is dropped with the closure; its waiter reads that as overload.
-            let _ = self.shared.writer.send(command, move |outcome| {
+            let _ = self.shared.writer.send_for(reply, command, move |reply, outcome| {
                 let _ = reply.send(outcome.map_err(Error::from).and_then(|stored| admitted.answer(stored)));
             });
             return;
         };
         self.books.reserve(agent, from, 1);
         let (shared, coordinator) = (self.shared.clone(), cx.actor_ref());
-        let sent = self.shared.writer.send(command, move |outcome| {
+        let sent = self.shared.writer.send_for(reply, command, move |reply, outcome| {
             let claimed = eagerly_claimed(outcome.as_ref().ok());
             push_news(&shared, &coordinator, News::Claimed(ClaimsBack { agent, from, planned: 1, claimed }));
             let _ = reply.send(outcome.map_err(Error::from).and_then(|stored| admitted.answer(stored)));
