@@ -38,6 +38,22 @@ pub fn sql(url: &str, statements: &str) -> Result<String> {
     told(Command::new("psql").arg(url).args(words).output()?)
 }
 
+/// Runs statements on the database of a hive while it runs, and answers what they print.
+///
+/// # Errors
+/// What `psql` or `sqlite3` says.
+pub fn of(hive: &crate::Hive, statements: &str) -> Result<String> {
+    match of_folder(hive.folder())? {
+        Some(url) => sql(&url, statements),
+        None => {
+            let database = hive.folder().join("hive.db");
+            let mut shell = Command::new("sqlite3");
+            shell.args(["-cmd", ".timeout 20000"]).arg(database).arg(statements);
+            told(shell.output().context("install sqlite3: this test changes a database with it")?)
+        }
+    }
+}
+
 /// Which database the hives of this run have.
 #[must_use]
 pub fn kind() -> &'static str {

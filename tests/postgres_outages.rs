@@ -250,18 +250,18 @@ async fn a_task_whose_commit_was_not_answered_is_worked_on_though_nothing_comes_
 }
 
 /// Somebody who holds a row until told to let go.
-struct Holder {
+pub struct Holder {
     child: Child,
 }
 
 impl Holder {
-    fn of(url: &str, query: &str) -> Result<Self> {
+    pub fn of(url: &str, query: &str) -> Result<Self> {
         let mut child = Command::new("psql").arg(url).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         child.stdin.as_mut().context("a stdin")?.write_all(format!("BEGIN; {query};\n").as_bytes())?;
         Ok(Self { child })
     }
 
-    fn let_go(mut self) -> Result<()> {
+    pub fn let_go(mut self) -> Result<()> {
         drop(self.child.stdin.take());
         ensure!(self.child.wait()?.success());
         Ok(())

@@ -123,6 +123,7 @@ pub(crate) async fn show_ready(hive: Hive, http: HttpRequest) -> Answer {
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain")))]
 pub(crate) async fn show_metrics(hive: Hive) -> Answer {
+    hive.live.metrics.measure(&hive.live.book, hive.feed.log());
     let text = TextEncoder::new().encode_to_string(&hive.state.metrics.gather());
     let text = text.map_err(|error| Problem::Internal { cause: error.to_string() })?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))

@@ -26,7 +26,7 @@
 //!
 //! Reading order: [`state`], `server`, `connection`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
-//! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; sessions over WebSocket: `live`; at last `health`, [`metrics`],
+//! `views`, `sse`; then the endpoints, `submit_task`, `lease` and `follow_output` first; sessions over WebSocket: `live`, `work`; at last `health`, [`metrics`],
 //! [`openapi()`], [`asyncapi()`], [`postman`]; the pages: `page_part`, `front_page`, `docs_page`.
 
 mod address;
@@ -51,6 +51,7 @@ mod query;
 pub mod rate_limit;
 mod routes;
 mod server;
+mod sse;
 pub mod state;
 mod views;
 

@@ -81,6 +81,7 @@ impl Asking<'_> {
             hive.live.supervisor.host(&spec).map_err(|error| {
                 self.denied("not_supervised", Problem::Internal { cause: error.to_string() })
             })?;
+        hive.live.metrics.connections.with_label_values(&[self.endpoint.as_str()]).inc();
         let client = Client::of(self.http);
         client.limit_writes(hive.live.settings.slow_timeout);
         tracing::info!(

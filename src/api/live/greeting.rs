@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use protocol::live::client::Place;
 use protocol::live::topic::Root;
-use protocol::query::Pairs;
+use protocol::query::{Pairs, SessionQuery};
+use protocol::request::Unreadable;
 
 /// The places to connect: five for watchers, with the topics of whoever names none, and one for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,35 +69,16 @@ impl Greeting {
     /// From the parameters of the address.
     ///
     /// # Errors
-    /// The name of a parameter, and what is wrong with it.
-    pub(crate) fn read(endpoint: Endpoint, pairs: Pairs) -> Result<Self, (String, &'static str)> {
-        let mut greeting = Self {
+    /// [`Unreadable`].
+    pub(crate) fn read(endpoint: Endpoint, pairs: Pairs) -> Result<Self, Unreadable> {
+        let query = SessionQuery::read(pairs)?;
+        let usual = || endpoint.topics().iter().map(|root| root.as_str().to_owned()).collect();
+        Ok(Self {
             endpoint,
             id: new_id(),
-            topics: endpoint.topics().iter().map(|root| root.as_str().to_owned()).collect(),
-            resume: None,
-            is_strict: false,
-        };
-        for (name, value) in pairs {
-            match name.as_str() {
-                "subscriptions" => {
-                    greeting.topics =
-                        value.split(',').filter(|text| !text.trim().is_empty()).map(str::to_owned).collect();
-                }
-                // The gate has read it.
-                "access_token" => {}
-                "resume" => {
-                    let place = Place::read(&value).ok_or((name, "is a place like EPOCH:OFFSET"))?;
-                    greeting.resume = Some(place);
-                }
-                "strict" => match value.as_str() {
-                    "true" => greeting.is_strict = true,
-                    "false" => greeting.is_strict = false,
-                    _ => return Err((name, "is true or false")),
-                },
-                _ => return Err((name, "is no parameter of this route")),
-            }
-        }
-        Ok(greeting)
+            topics: query.subscriptions.unwrap_or_else(usual),
+            resume: query.resume,
+            is_strict: query.strict,
+        })
     }
 }

@@ -165,7 +165,8 @@ impl Roster {
         let (mut count, mut lagging) = (0_usize, Vec::new());
         for (key, place) in &inner.seats {
             let is_any = concerned.roots == u8::MAX && !place.topics.is_empty();
-            if is_any || place.roots & concerned.roots != 0 || concerned.keys.contains(key) {
+            let awaits = place.seat.awaited_growth();
+            if is_any || awaits || place.roots & concerned.roots != 0 || concerned.keys.contains(key) {
                 count = count.saturating_add(1);
                 if !place.seat.ring(now) {
                     lagging.push(Arc::clone(&place.seat.id));
