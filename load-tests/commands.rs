@@ -172,10 +172,17 @@ impl Clock<'_> {
         self.time("auth key list", &[], 0)?;
         self.time("auth key remove", &[&key], 0)?;
         self.time("events", &[], 0)?;
+        self.time("monitor", &["--once"], 0)?;
         self.time("system", &[], 0)?;
         for command in ["actors", "health", "metrics", "nodes", "performance"] {
             self.time(&format!("system {command}"), &[], 0)?;
         }
+        for command in ["list", "limits", "contract", "health", "metrics"] {
+            self.time(&format!("session {command}"), &[], 0)?;
+        }
+        self.time("session broadcast", &["hello"], 0)?;
+        // nobody is connected: it is no such session
+        self.time("session disconnect", &["ws_0123456789abcdef"], 5)?;
         Ok(())
     }
 

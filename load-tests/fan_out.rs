@@ -1,7 +1,11 @@
 //! What sessions cost and how fast they hear: so many of them, of which one of ten never reads, 200 events a second, and
-//! afterwards bursts of a thousand events.
+//! afterwards bursts that are written faster than they can be delivered.
 //!
-//! Readers look at each frame's place and count what they have; an event that one of them lacks at the end is a failure.
+//! Readers look at each frame's place and count what they have. The measurement fails where one of them lacks an event without
+//! having been told, and, while the rate is steady, where not every event was delivered to every reader and timed.
+//!
+//! The readers are one thread of this machine: where it has no time left (`client_cpus` near 1), what they measure is an upper
+//! bound of what the hive takes, and a lower one of what it delivers.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,11 +26,14 @@ const RATE: u64 = 200;
 const TASKS_A_COMMIT: u64 = 4;
 /// Of so many sessions one never reads.
 const MUTE_OF: usize = 10;
-/// Tasks of one burst, and how many bursts there are.
+/// Tasks of one commit of a burst, deliveries that a burst has at least, and how many bursts there are.
 const BURST: usize = 1_000;
-const BURSTS: usize = 5;
+const BURST_DELIVERIES: usize = 2_000_000;
+const BURSTS: usize = 3;
+/// From commit to the client's receive, of 95 of 100 events.
+const P95_GOAL_MS: f64 = 50.0;
 /// How long everything that was written may take to arrive.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
+const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
 
 /// What all readers saw.
 struct Seen {
@@ -34,7 +41,13 @@ struct Seen {
     delivered: Cell<u64>,
     /// Whether times are taken now.
     is_timed: Cell<bool>,
+    /// When the first and the last event were delivered since this was last cleared.
+    first_at: Cell<Option<Instant>>,
+    last_at: Cell<Option<Instant>>,
+    /// Holes that nobody told of.
     gaps: Cell<u64>,
+    /// Events that were skipped, and told to be.
+    skipped: Cell<u64>,
 }
 
 /// Measures and prints.
@@ -49,7 +62,10 @@ async fn fan_out(sessions: usize, time: Duration, as_json: bool) -> Result<()> {
         latency: RefCell::new(Histogram::new(3)?),
         delivered: Cell::new(0),
         is_timed: Cell::new(true),
+        first_at: Cell::new(None),
+        last_at: Cell::new(None),
         gaps: Cell::new(0),
+        skipped: Cell::new(0),
     });
     let mutes = sessions / MUTE_OF;
     let readers = sessions - mutes;
@@ -75,19 +91,26 @@ async fn fan_out(sessions: usize, time: Duration, as_json: bool) -> Result<()> {
     let took = began.elapsed().as_secs_f64();
     let server_cpus = (server.cpu()? - server_cpu).as_secs_f64() / took;
     let client_cpus = (own_cpu()? - client_cpu).as_secs_f64() / took;
-    let steady = seen.delivered.get();
+    let steady = (seen.delivered.get(), seen.skipped.get());
+    let expected = written * u64::try_from(readers)?;
     seen.is_timed.set(false);
+    let client_cpu = own_cpu()?;
+    let began = Instant::now();
     let burst = bursts(&server, &places, &seen).await?;
+    let burst_client_cpus = (own_cpu()? - client_cpu).as_secs_f64() / began.elapsed().as_secs_f64();
     let metrics = ws_metrics(&server).await?;
-    let missed = seen.gaps.get();
+    let timed = seen.latency.borrow().len();
     let millis = |quantile: f64| lossy_u64(seen.latency.borrow().value_at_quantile(quantile)) / 1_000.0;
+    let verdict = if millis(0.95) < P95_GOAL_MS { "met" } else { "missed" };
     let report = json!({
         "scenario": "fan_out", "sessions": sessions, "never_read": mutes, "events": written,
-        "expected_deliveries": written * u64::try_from(readers)?, "deliveries": steady, "gaps": missed,
+        "expected_deliveries": expected, "deliveries": steady.0, "timed": timed, "skipped": steady.1, "gaps": seen.gaps.get(),
         "p50_ms": millis(0.5), "p95_ms": millis(0.95), "p99_ms": millis(0.99), "max_ms": millis(1.0),
+        "p95_goal": format!("{verdict}: under {P95_GOAL_MS} ms"),
         "server_cpus": server_cpus, "client_cpus": client_cpus,
         "rss_kib_a_session": per_session_kib, "rss_mib_at_end": server.rss_mib()?,
-        "burst_deliveries_per_second": burst,
+        "burst_deliveries_per_second": burst, "burst_client_cpus": burst_client_cpus,
+        "burst_skipped_and_told": seen.skipped.get() - steady.1,
         "never_readers": {"backpressure": metrics["hive_ws_backpressure_total"],
             "ended": metrics["hive_ws_disconnections_total"], "skipped_events": metrics["hive_ws_drops_total"]},
     });
@@ -102,7 +125,9 @@ async fn fan_out(sessions: usize, time: Duration, as_json: bool) -> Result<()> {
             println!("{name:>28}  {value}");
         }
     }
-    ensure!(missed == 0, "readers lack events");
+    ensure!(seen.gaps.get() == 0, "readers lack events that they were not told of");
+    ensure!(steady == (expected, 0), "{} of {expected} deliveries, {} skipped", steady.0, steady.1);
+    ensure!(timed == expected, "{timed} of {expected} deliveries were timed");
     Ok(())
 }
 
@@ -164,16 +189,22 @@ fn look(payload: &[u8], now: Duration, place: &Cell<u64>, seen: &Seen) {
     if payload.starts_with(br#"{"type":"dashboard_initialized"#) {
         place.set(offset.unwrap_or(0));
     } else if payload.starts_with(br#"{"type":"events_skipped"#) {
-        seen.gaps.set(seen.gaps.get() + 1);
-    } else if payload.starts_with(br#"{"type":"task_event"#) {
-        let Some(offset) = offset else { return };
-        if offset != place.get() + 1 {
-            seen.gaps.set(seen.gaps.get() + 1);
+        let (from, to) = (number_behind(payload, br#""from":"#), number_behind(payload, br#""to":"#));
+        if let (Some(from), Some(to)) = (from, to) {
+            seen.gaps.set(seen.gaps.get() + u64::from(from != place.get() + 1));
+            seen.skipped.set(seen.skipped.get() + to.saturating_sub(from) + 1);
+            place.set(to);
         }
-        place.set(offset);
+    } else if payload.starts_with(br#"{"type":"task_event"#) {
+        let is_next = offset == Some(place.get() + 1);
+        seen.gaps.set(seen.gaps.get() + u64::from(!is_next));
+        place.set(offset.unwrap_or(0));
         seen.delivered.set(seen.delivered.get() + 1);
+        let delivered_at = Instant::now();
+        seen.first_at.set(seen.first_at.get().or(Some(delivered_at)));
+        seen.last_at.set(Some(delivered_at));
         if seen.is_timed.get()
-            && let Some(at) = second_of_day(payload)
+            && let Some(at) = microsecond_of_day(payload)
         {
             let day = 86_400_000_000_u128;
             let waited = (now.as_micros() % day + day - u128::from(at)) % day;
@@ -184,20 +215,28 @@ fn look(payload: &[u8], now: Duration, place: &Cell<u64>, seen: &Seen) {
     }
 }
 
+/// Where the last such key ends.
+fn behind(payload: &[u8], key: &[u8]) -> Option<usize> {
+    payload.windows(key.len()).rposition(|part| part == key).map(|at| at + key.len())
+}
+
 /// The number behind the last place of a key.
 fn number_behind(payload: &[u8], key: &[u8]) -> Option<u64> {
-    let at = payload.windows(key.len()).rposition(|part| part == key)?;
-    let digits = payload.get(at + key.len()..)?;
+    let digits = payload.get(behind(payload, key)?..)?;
     let digits = digits.split(|byte| !byte.is_ascii_digit()).next()?;
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// The frame's timestamp, in microseconds of its day.
-fn second_of_day(payload: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(payload.get(34..61)?).ok()?;
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u64>().ok();
-    let seconds = number(11..13)? * 3_600 + number(14..16)? * 60 + number(17..19)?;
-    Some(seconds * 1_000_000 + number(20..26)?)
+/// When the event was committed, in microseconds of its day: the `at` of the event, as `2026-11-21T23:20:00.123456Z`.
+fn microsecond_of_day(payload: &[u8]) -> Option<u64> {
+    let key = br#""timestamp":""#;
+    let at = payload.windows(key.len()).position(|part| part == key)? + key.len();
+    let text = std::str::from_utf8(payload.get(at..)?.split(|byte| *byte == b'"').next()?).ok()?;
+    let (_, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut parts = time.split(':').map(|part| part.parse::<u64>().ok());
+    let seconds = parts.next()?? * 3_600 + parts.next()?? * 60 + parts.next()??;
+    Some(seconds * 1_000_000 + format!("{fraction:0<6}").get(..6)?.parse::<u64>().ok()?)
 }
 
 /// Writes at a steady rate; answers how many events.
@@ -232,19 +271,27 @@ async fn arrived(server: &Server, places: &[Rc<Cell<u64>>]) -> Result<()> {
     Ok(())
 }
 
-/// Deliveries per second while bursts arrive.
+/// Deliveries per second while more is written than can be delivered, from the first delivery of a burst to its last; the
+/// middle one of several bursts.
 async fn bursts(server: &Server, places: &[Rc<Cell<u64>>], seen: &Seen) -> Result<f64> {
     let tasks: Vec<Value> = (0..BURST).map(|_| json!({"title": "t"})).collect();
     let body = json!({"tasks": tasks}).to_string();
-    let mut best = 0.0_f64;
+    let commits = BURST_DELIVERIES.div_ceil(places.len().max(1) * BURST);
+    let mut rates = Vec::new();
     for _ in 0..BURSTS {
-        let (before, began) = (seen.delivered.get(), Instant::now());
-        let (status, answer) = server.post("/api/v2/tasks/bulk", body.clone()).await?;
-        ensure!(status == 200, "{answer}");
+        let before = seen.delivered.get();
+        (seen.first_at.set(None), seen.last_at.set(None));
+        for _ in 0..commits {
+            let (status, answer) = server.post("/api/v2/tasks/bulk", body.clone()).await?;
+            ensure!(status == 200, "{answer}");
+        }
         arrived(server, places).await?;
-        best = best.max(lossy_u64(seen.delivered.get() - before) / began.elapsed().as_secs_f64());
+        let (first, last) = (seen.first_at.get(), seen.last_at.get());
+        let took = first.zip(last).map(|(first, last)| last - first).context("nothing was delivered")?;
+        rates.push(lossy_u64(seen.delivered.get() - before) / took.as_secs_f64());
     }
-    Ok(best)
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().context("a burst")
 }
 
 async fn ws_metrics(server: &Server) -> Result<Value> {

@@ -125,7 +125,9 @@ async fn the_banner_says_folder_address_and_token_file_and_ctrl_c_says_what_it_w
             assert!(banner.contains(&part), "{part} in {banner}");
         }
         let token = std::fs::read_to_string(folder.join("admin.token"))?;
-        assert!(!banner.contains(token.trim()), "the token itself is not shown");
+        let link = format!("{url}/#token={} signs in", token.trim());
+        assert!(banner.contains(&link), "{link} in {banner}");
+        assert_eq!(banner.matches(token.trim()).count(), 1, "the link alone has the token: {banner}");
         if found == "new" {
             let told = run(bare(&["task", "submit", "t", "--data-dir", &folder.display().to_string()]))?;
             assert_eq!(told.code, 0, "{}", told.err);

@@ -20,12 +20,15 @@ use crate::openapi::document;
 const WITHOUT: &[(&str, &str)] = &[
     ("GET /api/v2/openapi.json", "it is for programs that read contracts; the client is made with one"),
     ("GET /api/asyncapi.json", "it is for programs that read contracts"),
-    ("GET /api/v2/events/stream", "for clients of server-sent events; `events` has the same, page by page"),
     ("GET /health/live", "for probes, which speak HTTP themselves"),
 ];
 
 /// Methods that ask nothing of their own, and why.
-const SILENT: &[(&str, &str)] = &[("next", "it reads on in the answer of follow_output")];
+const SILENT: &[(&str, &str)] = &[
+    ("next", "it reads on in the answer of follow_output, follow_events or watch"),
+    ("watch", "it begins a session over WebSocket, which the AsyncAPI document has"),
+    ("ask", "it asks in a session"),
+];
 
 /// Listens, and answers one request with a problem.
 async fn listen(listener: &TcpListener) -> Result<String> {
@@ -102,6 +105,7 @@ async fn all() -> Result<BTreeMap<&'static str, String>> {
         restart_agent(id),
         lease(id, &LeaseRequest::default()),
         events(&EventQuery::default()),
+        follow_events(Some(7)),
         system(),
         actors(&ActorQuery::default()),
         nodes(),

@@ -1,8 +1,12 @@
 //! PostgreSQL for hives under test: one server a run, a schema a hive.
 
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 
@@ -32,6 +36,22 @@ pub fn sql(url: &str, statements: &str) -> Result<String> {
     let words =
         ["--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--command", statements];
     told(Command::new("psql").arg(url).args(words).output()?)
+}
+
+/// Runs statements on the database of a hive while it runs, and answers what they print.
+///
+/// # Errors
+/// What `psql` or `sqlite3` says.
+pub fn of(hive: &crate::Hive, statements: &str) -> Result<String> {
+    match of_folder(hive.folder())? {
+        Some(url) => sql(&url, statements),
+        None => {
+            let database = hive.folder().join("hive.db");
+            let mut shell = Command::new("sqlite3");
+            shell.args(["-cmd", ".timeout 20000"]).arg(database).arg(statements);
+            told(shell.output().context("install sqlite3: this test changes a database with it")?)
+        }
+    }
 }
 
 /// Which database the hives of this run have.
@@ -109,6 +129,83 @@ impl Server {
     pub fn recover(&self) -> Result<()> {
         script(&["start"]).map(|_| ())
     }
+}
+
+/// A way to a database over which answers get lost: while that is asked for, each connection of a hive's writer is cut once
+/// the server has committed and before its answer arrives.
+pub struct LossyWay {
+    /// Leads over it.
+    pub url: String,
+    loses: Arc<AtomicBool>,
+    _folder: tempfile::TempDir,
+}
+
+impl LossyWay {
+    /// A way to a database that is reached by a socket. Nothing is lost until that is asked for.
+    ///
+    /// # Errors
+    /// When the URL names no socket, or none can be made.
+    pub fn to(url: &str) -> Result<Self> {
+        let (user, rest) = url.split_once('@').context("a user")?;
+        let (host, rest) = rest.split_once('/').context("a database")?;
+        let server = PathBuf::from(host.replace("%2F", "/")).join(SOCKET);
+        let folder = tempfile::tempdir()?;
+        let listener = UnixListener::bind(folder.path().join(SOCKET))?;
+        let loses = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&loses);
+        std::thread::Builder::new().spawn(move || {
+            for client in listener.incoming() {
+                // A server that is not there just now: the client finds its connection closed.
+                let (Ok(client), Ok(server)) = (client, UnixStream::connect(&server)) else { continue };
+                let _ = join(client, server, &flag);
+            }
+        })?;
+        let host = folder.path().to_string_lossy().replace('/', "%2F");
+        Ok(Self { url: format!("{user}@{host}/{rest}"), loses, _folder: folder })
+    }
+
+    /// From now on each answer to a COMMIT of a writer is lost, or none.
+    pub fn lose(&self, loses: bool) {
+        self.loses.store(loses, Ordering::SeqCst);
+    }
+}
+
+/// The socket of a server in its folder.
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// Carries what either side sends to the other; a writer says who it is in its first words.
+fn join(mut client: UnixStream, mut server: UnixStream, loses: &Arc<AtomicBool>) -> Result<()> {
+    let mut first = vec![0; 1 << 16];
+    let count = client.read(&mut first)?;
+    let first = first.get(..count).context("words")?;
+    let is_writer = first.windows(WRITER.len()).any(|window| window == WRITER);
+    server.write_all(first)?;
+    carry(client.try_clone()?, server.try_clone()?, |_| false)?;
+    let loses = Arc::clone(loses);
+    carry(server, client, move |bytes| {
+        is_writer && loses.load(Ordering::SeqCst) && bytes.windows(7).any(|window| window == b"COMMIT\0")
+    })
+}
+
+/// What the connection of a hive's writer calls itself.
+const WRITER: &[u8] = b"hive writer";
+
+fn carry(
+    mut from: UnixStream,
+    mut to: UnixStream,
+    is_lost: impl Fn(&[u8]) -> bool + Send + 'static,
+) -> Result<()> {
+    std::thread::Builder::new().spawn(move || {
+        let mut bytes = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
+            let piece = bytes.get(..count).unwrap_or_default();
+            if is_lost(piece) || to.write_all(piece).is_err() {
+                break;
+            }
+        }
+        let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    })?;
+    Ok(())
 }
 
 /// `tests/postgres` about the server of this process.

@@ -10,6 +10,75 @@ use tests::{Hive, Options, free_address};
 
 use crate::serve::Beside;
 
+/// The worker that speaks over a session, with the client library that `tests/run` installs.
+async fn start_over_a_session(hive: &Hive, agent: &str) -> Result<(Beside, tempfile::TempDir)> {
+    let folder = tempfile::tempdir()?;
+    let token = hive.folder().join("admin.token").display().to_string();
+    let mut command = Command::new(crate::openapi::tool("venv/bin/python")?);
+    command.arg(format!("{EXAMPLES}/worker_session.py")).args(["--slots", "2", "--agent", agent]);
+    command.args(["--server", &hive.url, "--token-file", &token]).stdin(Stdio::null());
+    let mut worker = Beside::start(command, &folder.path().join("log"))?;
+    worker.says("connected").await?;
+    Ok((worker, folder))
+}
+
+#[tokio::test]
+async fn the_worker_over_a_session_reports_results_failures_and_cancels() -> Result<()> {
+    let hive = Hive::start().await?;
+    let agent = hive.agent("ada", &[], 2).await?;
+    let (_worker, _folder) = start_over_a_session(&hive, &agent).await?;
+    let words = json!({"title": "t", "kind": "wordcount", "input": {"text": " three short  words\n"}});
+    let wrong = json!({"title": "t", "kind": "wordcount", "input": {"text": 5}, "attempts_max": 1});
+    let (mut ids, mut expected) = (Vec::new(), Vec::new());
+    for (task, state, result) in [
+        (&words, "completed", json!({"words": 3})),
+        (&wrong, "failed", Value::Null),
+        (&json!({"title": "t", "input": {"ä": [1, null, 1.5]}}), "completed", json!({"ä": [1, null, 1.5]})),
+        (&words, "completed", json!({"words": 3})),
+    ] {
+        ids.push(hive.submit(task).await?);
+        expected.push((json!(state), result));
+    }
+    for (id, (state, result)) in ids.iter().zip(expected) {
+        let ended = hive.task_when(id, is_ended).await?;
+        assert_eq!(
+            (&ended["state"], &ended["result"], &ended["attempt"]),
+            (&state, &result, &json!(1)),
+            "{ended}"
+        );
+    }
+    let long = hive.submit(&json!({"title": "t", "input": {"work_ms": 600_000}})).await?;
+    hive.task_when(&long, |task| task["state"] == "working").await?;
+    hive.post(&format!("/api/v2/tasks/{long}/cancel"), &json!({}), 200).await?;
+    hive.task_when(&long, |task| task["state"] == "canceled").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_worker_over_a_session_holds_its_work_through_a_crash_of_the_hive() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (data, bind) = (folder.path().join("data"), free_address()?);
+    let options = || Options::default().folder(&data).bind(bind.clone());
+    let mut hive = Hive::start_with(options()).await?;
+    let agent = hive.agent("ada", &[], 2).await?;
+    let (mut worker, _log) = start_over_a_session(&hive, &agent).await?;
+    let slow = json!({"title": "t", "input": {"work_ms": 1_500}});
+    let (one, two) = (hive.submit(&slow).await?, hive.submit(&slow).await?);
+    for id in [&one, &two] {
+        hive.task_when(id, |task| task["state"] == "working").await?;
+    }
+    hive.kill()?;
+    worker.says("connecting again").await?;
+    let hive = Hive::start_with(options()).await?;
+    for id in [&one, &two] {
+        let ended = hive.task_when(id, is_ended).await?;
+        assert_eq!((&ended["state"], &ended["attempt"]), (&json!("completed"), &json!(1)), "{ended}");
+    }
+    let after = hive.submit(&json!({"title": "t", "input": 7})).await?;
+    assert_eq!(hive.task_when(&after, is_ended).await?["result"], 7, "its slots are open again");
+    Ok(())
+}
+
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
 
 /// The two workers: how each is started.

@@ -7,8 +7,10 @@ pub mod platter;
 pub mod processes;
 pub mod shim;
 pub mod sockets;
+pub mod terminal;
 pub mod watcher;
 pub mod worker;
+pub mod worker_socket;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use hive::settings::{Flags, Settings};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use supervision::{Behaviour, ChildSpec, Context as ActorContext, Restart};
 use tests::watcher::Watcher;
 use tests::{Hive, Options, database};
@@ -17,18 +17,26 @@ use tokio::task::JoinSet;
 
 /// Waits for an alert of this level whose message begins so.
 async fn alert(watcher: &mut Watcher, level: &str, cause: &str) -> Result<()> {
-    let began = Instant::now();
-    loop {
-        let frame = watcher.frame().await?;
-        ensure!(began.elapsed() < 2 * tests::PATIENCE, "{cause} was never {level}");
+    let is_it = |frame: &Value| {
         if frame["type"] != "critical_alert" {
-            continue;
+            return Ok(false);
         }
         let alerts = frame["data"]["alerts"].as_array().context("alerts")?;
-        let is_it = |message: &str| message.starts_with(cause);
-        let found = alerts.iter().find(|alert| alert["message"].as_str().is_some_and(is_it));
-        if found.is_some_and(|alert| alert["level"] == level) {
-            return Ok(());
+        let found = alerts
+            .iter()
+            .find(|alert| alert["message"].as_str().is_some_and(|message| message.starts_with(cause)));
+        Ok(found.is_some_and(|alert| alert["level"] == level))
+    };
+    watcher.frame_where(&format!("{level} {cause}"), is_it).await.map(|_| ())
+}
+
+/// Waits until an alert about the last minute is over.
+async fn resolved(watcher: &mut Watcher, cause: &str) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let told = alert(watcher, "resolved", cause).await;
+        if told.is_ok() || began.elapsed() > Duration::from_secs(90) {
+            return told;
         }
     }
 }
@@ -62,7 +70,7 @@ impl Drop for Lock {
 }
 
 #[tokio::test]
-async fn a_writer_that_commits_nothing_and_requests_that_fail_for_it_are_alerted() -> Result<()> {
+async fn slow_a_writer_that_commits_nothing_and_requests_that_fail_for_it_are_alerted() -> Result<()> {
     let hive = Hive::start().await?;
     let mut watcher = Watcher::connect(&hive, "system").await?;
     watcher.of_type("dashboard_initialized").await?;
@@ -92,7 +100,21 @@ async fn a_writer_that_commits_nothing_and_requests_that_fail_for_it_are_alerted
     let told = late.of_type("critical_alert").await?;
     ensure!(told.to_string().contains("writer_stalled"), "who comes later is told, too: {told}");
     drop(lock);
-    alert(&mut watcher, "resolved", "writer_stalled").await
+    alert(&mut watcher, "resolved", "writer_stalled").await?;
+    let mut told_again = 0;
+    late.frame_where("resolved writer_stalled", |frame| {
+        let alerts = frame["data"]["alerts"].as_array();
+        let of_writer: Vec<&Value> = alerts
+            .into_iter()
+            .flatten()
+            .filter(|alert| alert["message"].as_str().is_some_and(|text| text.starts_with("writer_stalled")))
+            .collect();
+        told_again += of_writer.iter().filter(|alert| alert["level"] == "critical").count();
+        Ok(of_writer.iter().any(|alert| alert["level"] == "resolved"))
+    })
+    .await?;
+    ensure!(told_again == 0, "what was raised when it came is not raised again");
+    resolved(&mut watcher, "error_budget_burn").await
 }
 
 /// A way to a PostgreSQL server that can be cut.
@@ -158,7 +180,7 @@ async fn a_database_that_does_not_answer_is_alerted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_burst_of_dead_letters_is_alerted() -> Result<()> {
+async fn slow_a_burst_of_dead_letters_is_alerted_and_over_when_a_minute_had_none() -> Result<()> {
     let hive = Hive::start().await?;
     let agent = hive.agent("one", &[], 10).await?;
     let mut watcher = Watcher::connect(&hive, "system").await?;
@@ -166,8 +188,9 @@ async fn a_burst_of_dead_letters_is_alerted() -> Result<()> {
     for _ in 0..10 {
         hive.submit(&json!({"title": "t", "attempts_max": 1})).await?;
     }
-    let mut dead = 0;
+    let (mut dead, began) = (0, Instant::now());
     while dead < 10 {
+        ensure!(began.elapsed() < tests::PATIENCE, "{dead} of 10 tasks are dead letters");
         for assignment in hive.lease(&agent, 10, 5_000).await? {
             let task = assignment["task_id"].as_str().context("an id")?;
             let error = json!({"kind": "broken", "message": "m"});
@@ -176,7 +199,8 @@ async fn a_burst_of_dead_letters_is_alerted() -> Result<()> {
             dead += 1;
         }
     }
-    alert(&mut watcher, "critical", "dead_letter_burst").await
+    alert(&mut watcher, "critical", "dead_letter_burst").await?;
+    resolved(&mut watcher, "dead_letter_burst").await
 }
 
 /// Blocks its arbiter as soon as it begins.

@@ -236,10 +236,39 @@ async fn groups_5_and_10_messages_of_many_frames_are_read_and_others_of_them_ref
         frames.iter().try_for_each(|(first, payload)| raw.send(*first, payload))?;
         raw.closed(1002).with_context(|| format!("{frames:?}"))?;
     }
+    // A frame counts as a byte, so that frames of nothing do not go on for ever.
+    let mut raw = Raw::open(&hive)?;
+    raw.send(TEXT, b"")?;
+    let _ = raw.stream.write_all(&frame(MORE, b"").repeat(1 << 20));
+    raw.closed(1009)?;
     let mut raw = Raw::open(&hive)?;
     raw.send(TEXT, &vec![b' '; 700_000])?;
     raw.send(FIN | MORE, &vec![b' '; 700_000])?;
     raw.closed(1009)
+}
+
+#[tokio::test]
+async fn a_message_that_comes_slowly_is_a_sign_of_life() -> Result<()> {
+    let options = Options::default().set("HIVE__WEBSOCKET__IDLE_S", 2).set("HIVE__WEBSOCKET__PING_S", 1_000);
+    let hive = Hive::start_with(options).await?;
+    let mut raw = Raw::open(&hive)?;
+    let whole = ask("slow", 200);
+    let (first, rest) = whole.split_at(1);
+    raw.send(TEXT, first)?;
+    let pieces: Vec<&[u8]> = rest.chunks(20).collect();
+    let (last, others) = pieces.split_last().context("pieces")?;
+    for piece in others {
+        tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+        raw.send(MORE, piece)?;
+    }
+    raw.send(FIN | MORE, last)?;
+    loop {
+        let frame = raw.json()?;
+        ensure!(frame["type"] != "disconnect_notice", "{frame}");
+        if frame["type"] == "pong" {
+            return raw.closed(4410);
+        }
+    }
 }
 
 #[tokio::test]

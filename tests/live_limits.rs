@@ -16,7 +16,7 @@ use crate::live_frames::Raw;
 const TOKENS: &str = "/api/v2/auth/keys";
 
 /// A counter of the sessions' metrics.
-async fn counted(hive: &Hive, family: &str, label: &str) -> Result<f64> {
+pub async fn counted(hive: &Hive, family: &str, label: &str) -> Result<f64> {
     let request = hive.request(Method::GET, "/api/dashboard/metrics/websockets");
     let all: Value = request.header("accept", "application/json").send().await?.json().await?;
     let value = if label.is_empty() { &all[family] } else { &all[family][label] };
@@ -24,7 +24,7 @@ async fn counted(hive: &Hive, family: &str, label: &str) -> Result<f64> {
 }
 
 /// Waits until a counter has this value.
-async fn until_counted(hive: &Hive, family: &str, label: &str, expected: f64) -> Result<()> {
+pub async fn until_counted(hive: &Hive, family: &str, label: &str, expected: f64) -> Result<()> {
     let began = std::time::Instant::now();
     loop {
         let value = counted(hive, family, label).await?;
@@ -37,7 +37,7 @@ async fn until_counted(hive: &Hive, family: &str, label: &str, expected: f64) ->
 }
 
 /// A key of this role.
-async fn key(hive: &Hive, body: Value) -> Result<(String, String)> {
+pub async fn key(hive: &Hive, body: Value) -> Result<(String, String)> {
     let made = hive.post(TOKENS, &body, 201).await?;
     let text = |name: &str| Ok::<_, anyhow::Error>(made[name].as_str().context("a text")?.to_owned());
     Ok((text("id")?, text("key")?))
@@ -287,7 +287,7 @@ async fn sessions_are_capped_for_the_hive_and_for_each_principal() -> Result<()>
 }
 
 /// Fills the log with events of tasks until a session has missed enough.
-async fn flood_until(hive: &Hive, family: &str, label: &str) -> Result<()> {
+pub async fn flood_until(hive: &Hive, family: &str, label: &str) -> Result<()> {
     let batch: Vec<Value> = (0..500).map(|number| json!({"title": format!("{number}")})).collect();
     let began = std::time::Instant::now();
     while counted(hive, family, label).await? < 1.0 {

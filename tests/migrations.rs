@@ -175,8 +175,8 @@ async fn a_hive_that_is_given_two_hundred_tasks_a_second_is_migrated_beside_its_
         anyhow::Ok(done)
     };
     let over = || is_over.load(std::sync::atomic::Ordering::Acquire);
-    let (migrated, loaded) = tokio::join!(migrating, load(&hive, over));
-    let (migrated, (count, longest)) = (migrated?, loaded?);
+    // Whichever fails first ends the other: the load would go on for ever.
+    let (migrated, (count, longest)) = tokio::try_join!(migrating, load(&hive, over))?;
     reader.wait()?;
     ensure!(migrated.code == 0 && migrated.out.contains("applied "), "{migrated:?}");
     ensure!(longest < Duration::from_secs(5), "a submit waited for {longest:?}");

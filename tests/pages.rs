@@ -48,7 +48,8 @@ fn table(figures: &Value) -> Result<String> {
         figures["version"].as_str().context("a version")?,
         figures["processors"],
     );
-    for run in figures["runs"].as_array().context("runs")? {
+    let runs = figures["runs"].as_array().context("runs")?;
+    for run in runs.iter().filter(|run| run["run"].is_string()) {
         let ready = match (run["ready_p50_ms"].as_u64(), run["ready_p99_ms"].as_u64()) {
             (Some(p50), Some(p99)) => format!("{p50} ms, {p99} ms"),
             _ => "–".to_owned(),
@@ -67,7 +68,48 @@ fn table(figures: &Value) -> Result<String> {
             run["broken"],
         );
     }
-    Ok(table)
+    Ok(table + &simulated(runs) + &fuzzed(runs))
+}
+
+/// What was simulated, and by which seed each planted bug was found.
+fn simulated(runs: &[Value]) -> String {
+    let mut table = String::new();
+    for run in runs.iter().filter(|run| run["simulation"].is_string()) {
+        table += &format!(
+            "\n| simulation of | seeds | virtual hours | calls | commits | ends of the process | other faults | promises broken \
+             |\n|---|---|---|---|---|---|---|---|\n| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            run["simulation"].as_str().unwrap_or_default(),
+            run["seeds"],
+            run["virtual_minutes"].as_u64().unwrap_or(0) / 60,
+            run["calls"],
+            run["commits"],
+            run["crashes"],
+            run["faults"],
+            run["broken"],
+        );
+    }
+    let found: Vec<&Value> = runs.iter().filter(|run| run["planted"].is_string()).collect();
+    if !found.is_empty() {
+        table += "\n| planted bug | found by seed |\n|---|---|\n";
+    }
+    for run in found {
+        table += &format!("| {} | {} |\n", run["what"].as_str().unwrap_or_default(), run["seed"]);
+    }
+    table
+}
+
+/// How long each target was fuzzed, and what that found.
+fn fuzzed(runs: &[Value]) -> String {
+    let fuzzed: Vec<&Value> = runs.iter().filter(|run| run["fuzz"].is_string()).collect();
+    let mut table = String::new();
+    if !fuzzed.is_empty() {
+        table += "\n| fuzzed | seconds | runs | findings |\n|---|---|---|---|\n";
+    }
+    for run in fuzzed {
+        let target = run["fuzz"].as_str().unwrap_or_default();
+        table += &format!("| {target} | {} | {} | {} |\n", run["seconds"], run["runs"], run["findings"]);
+    }
+    table
 }
 
 #[test]

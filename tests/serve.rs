@@ -151,6 +151,8 @@ async fn without_a_command_it_serves_and_settings_come_from_the_environment() ->
     let text = serving.says("is up and humming").await?;
     assert!(text.contains(&format!("{} (new)", parent.path().join("elsewhere").display())), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
+    let token = std::fs::read_to_string(parent.path().join("elsewhere/admin.token"))?;
+    assert!(!text.contains(token.trim()) && !text.contains("token="), "a file is no terminal: {text}");
     Ok(())
 }
 

@@ -1,4 +1,6 @@
 //! A client of the dashboard's WebSocket that checks every frame it is sent against the published schema.
+//!
+//! What it waits for has one deadline: frames and pings that come meanwhile do not put it off.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -125,13 +127,28 @@ impl Watcher {
     /// # Errors
     /// When the connection ends first.
     pub async fn frame(&mut self) -> Result<Value> {
-        loop {
-            match self.next().await? {
-                Said::Frame(frame) => return Ok(frame),
-                Said::Ping | Said::Pong(_) => {}
-                end @ (Said::Close(..) | Said::Gone) => bail!("the session ended: {end:?}"),
+        self.frame_where("frame", |_| Ok(true)).await
+    }
+
+    /// The next frame for which this holds; others are passed over.
+    ///
+    /// # Errors
+    /// When the connection ends first, or `holds` does not like what it sees.
+    pub async fn frame_where(
+        &mut self,
+        what: &str,
+        mut holds: impl FnMut(&Value) -> Result<bool>,
+    ) -> Result<Value> {
+        within(what, async {
+            loop {
+                match self.next().await? {
+                    Said::Frame(frame) if holds(&frame)? => return Ok(frame),
+                    Said::Frame(_) | Said::Ping | Said::Pong(_) => {}
+                    end @ (Said::Close(..) | Said::Gone) => bail!("the session ended: {end:?}"),
+                }
             }
-        }
+        })
+        .await
     }
 
     /// The next frame of this type; others are passed over.
@@ -139,12 +156,7 @@ impl Watcher {
     /// # Errors
     /// When the connection ends first.
     pub async fn of_type(&mut self, kind: &str) -> Result<Value> {
-        loop {
-            let frame = self.frame().await?;
-            if frame["type"] == kind {
-                return Ok(frame);
-            }
-        }
+        self.frame_where(kind, |frame| Ok(frame["type"] == kind)).await
     }
 
     /// The next event, of whatever topic.
@@ -152,14 +164,12 @@ impl Watcher {
     /// # Errors
     /// When the connection ends, or events are skipped, first.
     pub async fn event(&mut self) -> Result<Value> {
-        loop {
-            let frame = self.frame().await?;
+        self.frame_where("event", |frame| {
             let kind = frame["type"].as_str().context("a type")?;
             ensure!(kind != "events_skipped", "{frame}");
-            if kind.ends_with("_event") {
-                return Ok(frame);
-            }
-        }
+            Ok(kind.ends_with("_event"))
+        })
+        .await
     }
 
     /// Passes over everything until the end; answers it, and the frames before.
@@ -168,13 +178,17 @@ impl Watcher {
     /// When it does not end.
     pub async fn end(&mut self) -> Result<(Said, Vec<Value>)> {
         let mut frames = Vec::new();
-        loop {
-            match self.next().await? {
-                Said::Frame(frame) => frames.push(frame),
-                Said::Ping | Said::Pong(_) => {}
-                end @ (Said::Close(..) | Said::Gone) => return Ok((end, frames)),
+        let end = within("end", async {
+            loop {
+                match self.next().await? {
+                    Said::Frame(frame) => frames.push(frame),
+                    Said::Ping | Said::Pong(_) => {}
+                    end @ (Said::Close(..) | Said::Gone) => return Ok(end),
+                }
             }
-        }
+        })
+        .await?;
+        Ok((end, frames))
     }
 
     /// Sends a frame.
@@ -200,19 +214,27 @@ impl Watcher {
     pub async fn settle(&mut self) -> Result<Vec<Value>> {
         self.send(&json!({"type": "ping", "correlation_id": "settled"})).await?;
         let mut before = Vec::new();
-        loop {
-            let frame = self.frame().await?;
-            if frame["type"] == "pong" && frame["correlation_id"] == "settled" {
-                return Ok(before);
+        let is_settled = |frame: &Value| {
+            let is_it = frame["type"] == "pong" && frame["correlation_id"] == "settled";
+            if !is_it {
+                before.push(frame.clone());
             }
-            before.push(frame);
-        }
+            Ok(is_it)
+        };
+        self.frame_where("pong", is_settled).await?;
+        Ok(before)
     }
 
     /// Reads nothing for a while and then goes on.
     pub async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
+}
+
+/// One deadline for all of a wait.
+async fn within<T>(what: &str, wait: impl Future<Output = Result<T>>) -> Result<T> {
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    waited.with_context(|| format!("no {what} came within {PATIENCE:?}"))?
 }
 
 /// Checks a frame against the schema.

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Uri;
 
-use crate::routes::TABLE;
+use crate::routes::{SOCKETS, TABLE};
 
 const ROOTS: [&str; 2] = ["/api/v2/", "/api/dashboard/websocket/"];
 /// The one collection whose name has two parts.
@@ -27,8 +27,9 @@ struct Address {
 }
 
 static ADDRESSES: LazyLock<Vec<Address>> = LazyLock::new(|| {
-    let patterns = TABLE.iter().map(|(pattern, _)| *pattern).filter(|pattern| pattern.contains('{'));
+    let patterns = TABLE.iter().map(|(pattern, _)| *pattern).chain(SOCKETS.iter().copied());
     patterns
+        .filter(|pattern| pattern.contains('{'))
         .filter_map(|pattern| {
             let Parts { root, collection, action, .. } = cut(pattern)?;
             Some(Address { root, collection, action, registered: registered(pattern).parse().ok()? })

@@ -1,10 +1,12 @@
-//! `GET /api/asyncapi.json`: the AsyncAPI 3.1 document of the WebSocket, made from the schema of its frames.
+//! `GET /api/asyncapi.json`: the AsyncAPI 3.1 document of both WebSockets, the watchers' and the workers', made from the schemas of
+//! their frames.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use actix_web::HttpResponse;
 use protocol::live::{CONTRACT_VERSION, SCHEMA};
+use protocol::worker_session;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
@@ -37,13 +39,13 @@ pub fn asyncapi() -> Result<Value, serde_json::Error> {
     let defs = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
     let from_hive = names(&defs, "server_frame");
     let from_client = names(&defs, "client_frame");
-    let messages: BTreeMap<&str, Value> =
+    let mut messages: BTreeMap<&str, Value> =
         from_hive.iter().chain(&from_client).map(|name| (name.as_str(), message(name, &defs))).collect();
     let in_channel: BTreeMap<&str, Value> =
         messages.keys().map(|name| (*name, reference(&format!("components/messages/{name}")))).collect();
     let mut channels = Map::new();
     let mut operations = Map::new();
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::WATCHING {
         let name = endpoint.as_str();
         channels.insert(
             name.to_owned(),
@@ -68,12 +70,14 @@ pub fn asyncapi() -> Result<Value, serde_json::Error> {
             );
         }
     }
+    let workers = add_workers(&mut channels, &mut operations, &mut messages)?;
+    let defs: Map<String, Value> = defs.into_iter().chain(workers).collect();
     Ok(json!({
         "asyncapi": "3.1.0",
         "info": {
             "title": "Agent Hive, live",
             "version": CONTRACT_VERSION,
-            "description": "What is spoken over the dashboard's WebSocket: the hive sends, clients may ask.",
+            "description": "What is spoken over WebSocket: a watcher hears what happens and may ask; a worker takes assignments and reports.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
@@ -88,6 +92,41 @@ pub fn asyncapi() -> Result<Value, serde_json::Error> {
                 "description": "The admin token or an API key: as a header, as `access_token` in the address, or as the subprotocol `bearer.TOKEN`"}},
         },
     }))
+}
+
+/// The two frames of a worker's session: the hive's, and the worker's.
+const OF_WORKERS: [&str; 2] = ["HiveFrame", "WorkerFrame"];
+
+/// Adds the channel of workers; answers its schemas.
+fn add_workers(
+    channels: &mut Map<String, Value>,
+    operations: &mut Map<String, Value>,
+    messages: &mut BTreeMap<&str, Value>,
+) -> Result<Map<String, Value>, serde_json::Error> {
+    let text = worker_session::SCHEMA.replace("#/$defs/", "#/components/schemas/");
+    let schema: Value = serde_json::from_str(&text)?;
+    let defs = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
+    for (name, (action, verb)) in OF_WORKERS.into_iter().zip([("send", "tell"), ("receive", "hear")]) {
+        let said = [reference(&format!("channels/worker/messages/{name}"))];
+        let channel = reference("channels/worker");
+        operations.insert(
+            format!("{verb}_worker"),
+            json!({"action": action, "channel": channel, "messages": said}),
+        );
+        messages.insert(name, message(name, &defs));
+    }
+    let in_channel = OF_WORKERS.map(|name| (name, reference(&format!("components/messages/{name}"))));
+    channels.insert(
+        "worker".to_owned(),
+        json!({
+            "address": "/api/v2/agents/{id}/session",
+            "description": "A worker takes assignments and reports about them. Query: `worker_instance`, `access_token`.",
+            "parameters": {"id": {"description": "The agent"}},
+            "messages": BTreeMap::from(in_channel),
+            "bindings": {"ws": {"method": "GET"}},
+        }),
+    );
+    Ok(defs)
 }
 
 /// The frames that a definition lists.

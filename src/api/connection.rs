@@ -312,6 +312,14 @@ impl Connection {
     }
 }
 
+/// Makes the kernel hold little for a client, and give it up when it acknowledges nothing for as long as the limit: one that
+/// vanished is seen though the little that it is sent still fits. Where this fails the kernel holds more, and for longer.
+fn narrow(stream: &TcpStream, limit: Duration) {
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER_BYTES);
+    let limit_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, limit_ms);
+}
+
 /// An error once nothing could be written for as long as the limit.
 fn stalled<T>(
     due: &mut Option<Pin<Box<Sleep>>>,
@@ -347,6 +355,10 @@ impl AsyncRead for Connection {
                 Poll::Pending
             }
             Poll::Ready(ended) => {
+                if ended.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+                    // The kernel has waited for the client, see `narrow`.
+                    this.traffic.is_stalled.set(true);
+                }
                 this.traffic.close();
                 Poll::Ready(ended)
             }
@@ -382,12 +394,16 @@ impl AsyncWrite for Connection {
             ready!(this.poll_refusal(cx))?;
             return Poll::Ready(Ok(bytes.len()));
         }
-        if this.traffic.write_limit.get().is_some() && !this.is_narrow {
+        if let Some(limit) = this.traffic.write_limit.get().filter(|_| !this.is_narrow) {
             this.is_narrow = true;
-            // Where this fails the kernel holds more for a client that does not read, and nothing else is different.
-            let _ = rustix::net::sockopt::set_socket_send_buffer_size(&this.stream, SEND_BUFFER_BYTES);
+            narrow(&this.stream, limit);
         }
         match Pin::new(&mut this.stream).poll_write(cx, bytes) {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                // The kernel has waited as long, see `narrow`.
+                this.traffic.is_stalled.set(true);
+                Poll::Ready(Err(error))
+            }
             Poll::Ready(written) => {
                 this.write_due = None;
                 this.written_count = this.written_count.wrapping_add(1);
@@ -467,25 +483,5 @@ fn bare_refusal(bytes: &[u8]) -> Option<(&[u8], Problem)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(bytes: &[u8]) -> Option<(usize, u16)> {
-        bare_refusal(bytes).map(|(answers, problem)| (answers.len(), problem.status().as_u16()))
-    }
-
-    #[test]
-    fn a_bare_refusal_is_found_behind_other_answers_and_nothing_else_is() {
-        let bare = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\ndate: x\r\n\r\n";
-        assert_eq!(told(bare), Some((0, 400)));
-        let before = b"HTTP/1.1 204 No Content\r\ndate: x\r\n\r\n";
-        assert_eq!(told(before), None);
-        assert_eq!(told(&[&before[..], &bare[..]].concat()), Some((before.len(), 400)));
-        assert_eq!(told(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}"), None);
-        assert_eq!(told(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"), None);
-        assert_eq!(told(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), None);
-        assert_eq!(told(b""), None);
-        let large = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n";
-        assert_eq!(told(large), Some((0, 431)));
-    }
-}
+#[path = "connection_tests.rs"]
+mod tests;

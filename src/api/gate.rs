@@ -27,6 +27,7 @@ use crate::problem::Problem;
 use crate::rate_limit::Standing;
 use crate::routes::{self, RouteName};
 use crate::state::Hive;
+use crate::work;
 
 /// Route of a request that no route takes, in metrics and logs.
 const UNMATCHED: &str = "unmatched";
@@ -53,14 +54,14 @@ pub(crate) async fn gate<B: MessageBody + 'static>(
         return Ok(finish(&hive, in_our_form(response, &correlation_id), &correlation_id, None, began));
     }
     let find = |sha256: &[u8; 32]| hive.runtime.api_key(sha256);
-    let is_watching = request.path().starts_with(connect::ROOT);
-    let asked = if is_watching {
+    let is_session = request.path().starts_with(connect::ROOT) || work::open::is_here(request.path());
+    let asked = if is_session {
         let token = bearer_or_offered(request.headers(), request.query_string());
         authenticate(token.as_deref(), &hive.admin_token_sha256, find, &correlation_id)
     } else {
         authenticate(bearer(request.headers()), &hive.admin_token_sha256, find, &correlation_id)
     };
-    if is_watching && asked.is_err() {
+    if is_session && asked.is_err() {
         hive.live.metrics.denials.with_label_values(&["auth"]).inc();
     }
     // Keys are counted; the admin token is not, so that nobody locks the owner out.

@@ -106,6 +106,9 @@ pub(crate) async fn show_ready(hive: Hive, http: HttpRequest) -> Answer {
     let refused = match hive.runtime.phase() {
         Phase::Starting => Some(Problem::NotReady("starting")),
         Phase::Draining => Some(Problem::NotReady("draining")),
+        Phase::Serving if !hive.runtime.may_write() => {
+            Some(Problem::StoreUnavailable { cause: "the database is not open for writing".to_owned() })
+        }
         Phase::Serving => {
             hive.probe.look(&hive).await.problem.map(|cause| Problem::StoreUnavailable { cause })
         }
@@ -120,6 +123,7 @@ pub(crate) async fn show_ready(hive: Hive, http: HttpRequest) -> Answer {
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain")))]
 pub(crate) async fn show_metrics(hive: Hive) -> Answer {
+    hive.live.metrics.measure(&hive.live.book, hive.feed.log());
     let text = TextEncoder::new().encode_to_string(&hive.state.metrics.gather());
     let text = text.map_err(|error| Problem::Internal { cause: error.to_string() })?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
@@ -162,6 +166,10 @@ fn runtime(phase: Phase) -> ComponentHealth {
 fn writer(hive: &Shared) -> ComponentHealth {
     let found = hive.registry.snapshot(&SnapshotFilter { prefix: "hive/writer", kind: None, limit: 1 });
     match found.first().map(|actor| actor.state) {
+        // The thread runs on while it tries to reach a server that is away.
+        Some(ActorState::Running) if !hive.runtime.may_write() => {
+            part(HealthStatus::Unhealthy, "cannot write to the database")
+        }
         Some(ActorState::Running) => part(HealthStatus::Healthy, "running"),
         Some(ActorState::Starting | ActorState::Restarting) => {
             part(HealthStatus::Degraded, "is being opened")

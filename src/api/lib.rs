@@ -26,8 +26,8 @@
 //!
 //! Reading order: [`state`], `server`, `connection`, `gate`, `routes`, `problem`; how a request is understood:
 //! `principal`, `allowed`, [`rate_limit`], `correlation`, `address`, `body`, `path`, `query`, `idempotency`; how an answer is built: `answer`,
-//! `views`; then the endpoints, `submit_task`, `lease` and `follow_output` first; sessions over WebSocket: `live`; at last `health`, [`metrics`],
-//! [`openapi()`], [`asyncapi()`], `docs_page`, [`postman`].
+//! `views`, `sse`; then the endpoints, `submit_task`, `lease` and `follow_output` first; sessions over WebSocket: `live`, `work`; at last `health`, [`metrics`],
+//! [`openapi()`], [`asyncapi()`], [`postman`]; the pages: `page_part`, `front_page`, `docs_page`.
 
 mod address;
 mod allowed;
@@ -41,6 +41,7 @@ mod idempotency;
 mod in_flight;
 pub mod metrics;
 pub mod openapi;
+mod page_part;
 mod path;
 pub mod postman;
 mod principal;
@@ -50,6 +51,7 @@ mod query;
 pub mod rate_limit;
 mod routes;
 mod server;
+mod sse;
 pub mod state;
 mod views;
 
@@ -63,6 +65,7 @@ mod drain_agent;
 mod explain_task;
 mod fail_task;
 mod follow_output;
+mod front_page;
 mod health;
 mod heartbeat;
 mod lease;
@@ -98,6 +101,7 @@ mod show_system;
 mod show_task;
 mod submit_many;
 mod submit_task;
+mod work;
 
 // as the table of routes names them
 use live::broadcast as live_broadcast;
@@ -109,6 +113,7 @@ use live::show_limits as live_limits;
 use live::show_metrics as live_metrics;
 use live::show_stats as live_stats;
 use live::stream_events;
+use work::open as work_open;
 
 pub use asyncapi::asyncapi;
 pub use in_flight::InFlight;

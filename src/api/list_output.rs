@@ -7,9 +7,10 @@ use protocol::{OutputEnd, OutputQuery, OutputView, Page};
 
 use crate::allowed::{Allowed, ReadHive};
 use crate::answer::{self, Answer, ok};
-use crate::follow_output::{follow, last_event};
+use crate::follow_output::follow;
 use crate::path::Named;
 use crate::query::Given;
+use crate::sse;
 use crate::state::Hive;
 use crate::views;
 
@@ -29,7 +30,7 @@ pub(crate) async fn list_output(
     given: Given,
 ) -> Answer {
     let asked = OutputQuery::read(given.0)?;
-    let seen = last_event(&http)?;
+    let seen = sse::last_event(&http)?;
     if asked.follow {
         return follow(hive, &principal, &http, &id, seen.or(asked.cursor)).await;
     }

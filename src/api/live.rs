@@ -26,7 +26,7 @@
 //!
 //! Invariant: every connect, denial, drop, error and end is counted with its reason and logged with the session's id.
 //!
-//! Reading order: [`admission`], [`connect`], [`session`] with [`orders`] and [`bucket`], [`socket`], [`seat`], [`roster`], [`hub`], [`book`],
+//! Reading order: [`admission`], [`connect`], [`session`] and [`pump`] with [`orders`] and [`bucket`], [`socket`], [`seat`], [`roster`], [`hub`], [`book`],
 //! [`measure`], [`lookout`], [`metrics`]; then the routes.
 
 pub(crate) mod admission;
@@ -43,6 +43,7 @@ pub(crate) mod lookout;
 pub(crate) mod measure;
 pub(crate) mod metrics;
 pub(crate) mod outbox;
+pub(crate) mod pump;
 pub(crate) mod replay;
 pub(crate) mod roster;
 pub(crate) mod seat;
@@ -59,14 +60,17 @@ pub(crate) mod subscriptions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytestring::ByteString;
 use domain::{Event, Name};
 use feed::{Encode, Encoded};
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use protocol::EventView;
 use protocol::live::event_frame;
 use protocol::live::limits::Ending;
+use protocol::live::topic::Root;
 use serde_json::value::RawValue;
 use supervision::{ActorRef, SupervisorRef};
 
@@ -76,6 +80,11 @@ use lookout::Lookout;
 use metrics::LiveMetrics;
 pub use settings::LiveSettings;
 
+use crate::work::roll::Roll;
+
+/// How long a hub may take to answer.
+const HUB_WITHIN: Duration = Duration::from_millis(900);
+
 /// What all sessions of this process share.
 pub(crate) struct Live {
     pub(crate) settings: LiveSettings,
@@ -84,6 +93,8 @@ pub(crate) struct Live {
     pub(crate) supervisor: SupervisorRef,
     /// Who is connected.
     pub(crate) book: Book,
+    /// Which sessions speak for which workers.
+    pub(crate) workers: Roll,
     pub(crate) lookout: Lookout,
     hubs: Mutex<Vec<ActorRef<Hub>>>,
     hub_count: AtomicUsize,
@@ -97,6 +108,7 @@ impl Live {
             metrics,
             supervisor,
             book: Book::default(),
+            workers: Roll::default(),
             lookout: Lookout::default(),
             hubs: Mutex::default(),
             hub_count: AtomicUsize::new(0),
@@ -125,15 +137,22 @@ impl Live {
         }
     }
 
-    /// Says something to every session that is subscribed to a topic; answers to how many.
-    pub(crate) fn say(&self, root: protocol::live::topic::Root, text: &ByteString) -> usize {
-        for hub in self.hubs() {
-            // A mailbox that is full is one whose thread stalls; its sessions are not reached by anything then.
-            if hub.tell(hub::Say { root, text: text.clone() }).is_err() {
-                self.metrics.drops.with_label_values(&["hub_full"]).inc();
+    /// Says something to every session that is subscribed to a topic; answers how many it was handed to. A hub that does
+    /// not answer in time is counted, and not waited for.
+    pub(crate) async fn say(&self, root: Root, text: &ByteString) -> usize {
+        let hubs = self.hubs();
+        let asked = hubs.iter().map(|hub| hub.ask_within(hub::Say { root, text: text.clone() }, HUB_WITHIN));
+        let mut sessions = 0_usize;
+        for answer in join_all(asked).await {
+            match answer {
+                Ok(took) => sessions = sessions.saturating_add(took),
+                Err(error) => {
+                    tracing::warn!(%error, "a hub did not take what an operator said");
+                    self.metrics.drops.with_label_values(&["hub"]).inc();
+                }
             }
         }
-        self.book.subscribed(root)
+        sessions
     }
 }
 
@@ -143,7 +162,7 @@ pub fn encoder(epoch: &str) -> Encode {
     let epoch: Arc<str> = Arc::from(epoch);
     Arc::new(move |event: &Event, queue: Option<&Name>| {
         encode(event, queue, &epoch).unwrap_or_else(|error| {
-            // An event's data was JSON when it was stored. Without it the fact itself is still told.
+            // Numbers and texts: only what an event carries beside them could be broken, and that is seen to.
             tracing::error!(seq = event.seq, %error, "an event cannot be shown");
             Encoded { frame: ByteString::new(), event: 0..0 }
         })
@@ -151,6 +170,11 @@ pub fn encoder(epoch: &str) -> Encode {
 }
 
 fn encode(event: &Event, queue: Option<&Name>, epoch: &str) -> Result<Encoded, serde_json::Error> {
+    let data = RawValue::from_string(event.data.to_string()).unwrap_or_else(|error| {
+        // It was JSON when it was stored. Without it the fact itself is still told.
+        tracing::error!(seq = event.seq, %error, "the data of an event cannot be shown");
+        RawValue::NULL.to_owned()
+    });
     let view = EventView {
         seq: event.seq,
         at: event.at,
@@ -160,8 +184,39 @@ fn encode(event: &Event, queue: Option<&Name>, epoch: &str) -> Result<Encoded, s
         attempt: event.attempt,
         queue: queue.map(Name::to_string),
         correlation_id: event.correlation_id.to_string(),
-        data: RawValue::from_string(event.data.to_string())?,
+        data,
     };
     let (frame, alone) = event_frame::encode(&view, event.kind, epoch)?;
     Ok(Encoded { frame: frame.into(), event: alone })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{EventKind, TenantId, Timestamp};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn an_event_whose_data_is_broken_is_told_without_it() {
+        let event = Event {
+            seq: 7,
+            at: Timestamp::from_micros(0),
+            tenant: TenantId::DEFAULT,
+            kind: EventKind::TaskSubmitted,
+            task: None,
+            agent: None,
+            attempt: None,
+            lane: None,
+            priority: None,
+            correlation_id: "c".into(),
+            moved: None,
+            data: "{\"cut".into(),
+        };
+        let encoded = encoder("e")(&event, None);
+        let frame: Value = serde_json::from_str(&encoded.frame).unwrap();
+        assert_eq!((&frame["offset"], &frame["data"]["data"]), (&json!(7), &Value::Null));
+        let alone: Value = serde_json::from_str(&encoded.frame[encoded.event]).unwrap();
+        assert_eq!((&alone["seq"], &alone["kind"]), (&json!(7), &json!("task.submitted")));
+    }
 }

@@ -56,6 +56,9 @@ macro_rules! routes {
         /// Path and methods of every route of the document.
         pub(crate) const TABLE: &[(&str, &str)] = &[$(($path, $allowed),)* $(($open, $opened),)*];
 
+        /// Path of every WebSocket.
+        pub(crate) const SOCKETS: &[&str] = &[$($socket,)*];
+
         /// Method and path of every route that asks for a login, with the right that its endpoint demands. One that
         /// demands none does not compile.
         pub(crate) fn rights() -> Vec<(&'static str, &'static str, Right)> {
@@ -126,6 +129,7 @@ routes! {
     }
     "/api/v2/auth/keys/{id}" allows "DELETE" { delete remove_api_key::remove_api_key, }
     sockets:
+    "/api/v2/agents/{id}/session" allows "GET, HEAD" { get work_open::open_session, }
     "/api/dashboard/ws/dashboard" allows "GET, HEAD" { get watch::watch_dashboard, }
     "/api/dashboard/ws/agents" allows "GET, HEAD" { get watch::watch_agents, }
     "/api/dashboard/ws/coordination" allows "GET, HEAD" { get watch::watch_coordination, }
@@ -139,6 +143,9 @@ routes! {
     "/api/v2/openapi.json" allows "GET, HEAD" { get openapi::show_openapi, }
     "/api/asyncapi.json" allows "GET, HEAD" { get asyncapi::show_asyncapi, }
     pages without a login:
+    "/" allows "GET, HEAD" { get front_page::show_page, }
+    "/page.js" allows "GET, HEAD" { get front_page::show_script, }
+    "/page.css" allows "GET, HEAD" { get front_page::show_style, }
     "/api/docs" allows "GET, HEAD" { get docs_page::show_page, }
     "/api/docs/page.js" allows "GET, HEAD" { get docs_page::show_script, }
     "/api/docs/page.css" allows "GET, HEAD" { get docs_page::show_style, }

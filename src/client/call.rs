@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an ordinary answer may take; the hive itself answers within a second even when it is overloaded.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an answer that goes on may be silent: longer than any call waits, and a hive beats each 15 s.
-const SILENCE_MAX: Duration = Duration::from_secs(65);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(65);
 /// Says that an idempotency key was used before.
 const REPLAYED: &str = "idempotent-replayed";
 /// Longest part of an answer that is not a hive's which an error shows.
@@ -152,19 +152,25 @@ impl Client {
     pub(crate) async fn send(&self, root: &str, call: Call<'_>) -> Result<Response, Error> {
         let request = self.request(root, call)?;
         let response = request.send().await.map_err(|error| self.lost(error))?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refused(response).await) }
+    }
+
+    /// What is wrong, by an answer that is no success; it is read to its end.
+    pub(crate) async fn refused(&self, response: Response) -> Error {
         let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
         let retry_after = seconds(response.headers());
-        let text = self.read(response).await?;
+        let text = match self.read(response).await {
+            Ok(text) => text,
+            Err(error) => return error,
+        };
         match serde_json::from_str::<ProblemDetails>(&text) {
-            Ok(problem) => Err(Error::Problem { problem: Box::new(problem), retry_after }),
-            Err(_) => Err(self.unexpected(format!("{status}, {:?}", excerpt(&text)))),
+            Ok(problem) => Error::Problem { problem: Box::new(problem), retry_after },
+            Err(_) => self.unexpected(format!("{status}, {:?}", excerpt(&text))),
         }
     }
 
-    fn request(&self, root: &str, call: Call<'_>) -> Result<reqwest::RequestBuilder, Error> {
+    /// A request as it will be sent.
+    pub(crate) fn request(&self, root: &str, call: Call<'_>) -> Result<reqwest::RequestBuilder, Error> {
         let mut url = self.base.clone();
         let base_path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base_path}{root}"));

@@ -26,6 +26,16 @@ pub enum Error {
         #[source]
         cause: reqwest::Error,
     },
+    /// A session over WebSocket has ended, or broke.
+    #[error("the session with {url} ended: {why}")]
+    Ended {
+        /// The address it was with.
+        url: String,
+        /// The close code, where there was one.
+        code: Option<u16>,
+        /// The reason that was given, or what broke.
+        why: String,
+    },
     /// Somebody answers, but not as a hive does.
     #[error("{url} does not answer like a hive: {what}")]
     Unexpected {
@@ -50,7 +60,10 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Problem { problem, .. } => Some(problem.status),
-            Self::Unreachable { .. } | Self::Unexpected { .. } | Self::Unusable { .. } => None,
+            Self::Unreachable { .. }
+            | Self::Ended { .. }
+            | Self::Unexpected { .. }
+            | Self::Unusable { .. } => None,
         }
     }
 }

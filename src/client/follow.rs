@@ -1,11 +1,12 @@
-//! Output that is followed: events as they come, one after the other.
+//! Answers that are followed: output and events as they come, one after the other.
 //!
 //! Invariant: no more is kept than one event, and none longer than [`EVENT_BYTES_MAX`].
 
-use protocol::OutputEvent;
 use protocol::output_stream::MEDIA_TYPE;
+use protocol::{EventView, OutputEvent};
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
+use serde::Deserialize;
 
 use crate::call::Client;
 use crate::error::Error;
@@ -17,11 +18,7 @@ pub const EVENT_BYTES_MAX: usize = 1 << 20;
 /// of the last event that came.
 #[derive(Debug)]
 pub struct Follow {
-    client: Client,
-    response: Response,
-    unread: Vec<u8>,
-    name: String,
-    json: String,
+    lines: Lines,
 }
 
 /// An event with the text it was read from.
@@ -33,9 +30,39 @@ pub struct Followed {
     pub text: String,
 }
 
+/// A stream of the log. Dropped, it is closed. What breaks it is told; beginning anew is the caller's, after the last
+/// event that came.
+#[derive(Debug)]
+pub struct FollowLog {
+    lines: Lines,
+}
+
+/// What a stream of the log tells.
+#[derive(Debug, Clone)]
+pub enum Logged {
+    /// One event.
+    Event {
+        /// What it says.
+        event: Box<EventView>,
+        /// Its JSON, as the server sent it, on one line.
+        text: String,
+    },
+    /// These are not kept any more.
+    Skipped(Skipped),
+}
+
+/// Events that are not kept any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Skipped {
+    /// The first of them.
+    pub from: i64,
+    /// The last of them.
+    pub to: i64,
+}
+
 impl Follow {
     pub(crate) const fn new(client: Client, response: Response) -> Self {
-        Self { client, response, unread: Vec::new(), name: String::new(), json: String::new() }
+        Self { lines: Lines::new(client, response) }
     }
 
     /// The next event; `None` when the server ended the stream, which it also does when it stops.
@@ -44,14 +71,77 @@ impl Follow {
     /// [`Error::Unreachable`] when the connection breaks or is silent for too long, [`Error::Unexpected`] when what
     /// comes is no stream of a hive.
     pub async fn next(&mut self) -> Result<Option<Followed>, Error> {
+        while let Some(Told { name, text }) = self.lines.told().await? {
+            let event = OutputEvent::read(&name, &text).map_err(|error| self.lines.odd(error))?;
+            if let Some(event) = event {
+                return Ok(Some(Followed { event, text }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl FollowLog {
+    pub(crate) const fn new(client: Client, response: Response) -> Self {
+        Self { lines: Lines::new(client, response) }
+    }
+
+    /// What comes next; `None` when the server ended the stream, which it also does when it stops.
+    ///
+    /// # Errors
+    /// As [`Follow::next`].
+    pub async fn next(&mut self) -> Result<Option<Logged>, Error> {
+        while let Some(Told { name, text }) = self.lines.told().await? {
+            match name.as_str() {
+                "" | "message" => {
+                    let event = serde_json::from_str(&text).map_err(|error| self.lines.odd(error))?;
+                    return Ok(Some(Logged::Event { event: Box::new(event), text }));
+                }
+                "skipped" => {
+                    let skipped = serde_json::from_str(&text).map_err(|error| self.lines.odd(error))?;
+                    return Ok(Some(Logged::Skipped(skipped)));
+                }
+                // A newer hive may tell more.
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The answer, read as server-sent events.
+#[derive(Debug)]
+struct Lines {
+    client: Client,
+    response: Response,
+    unread: Vec<u8>,
+    /// How much of it was read since.
+    at: usize,
+    name: String,
+    text: String,
+}
+
+/// One of them.
+struct Told {
+    name: String,
+    text: String,
+}
+
+impl Lines {
+    const fn new(client: Client, response: Response) -> Self {
+        Self { client, response, unread: Vec::new(), at: 0, name: String::new(), text: String::new() }
+    }
+
+    /// The next one that is whole; what broke off is no event.
+    async fn told(&mut self) -> Result<Option<Told>, Error> {
         self.refuse_strangers()?;
         loop {
             while let Some(line) = self.line() {
-                if let Some(followed) = self.take(&line)? {
-                    return Ok(Some(followed));
+                if let Some(told) = self.take(&line)? {
+                    return Ok(Some(told));
                 }
             }
-            if self.unread.len().saturating_add(self.json.len()) > EVENT_BYTES_MAX {
+            if self.unread.len().saturating_add(self.text.len()) > EVENT_BYTES_MAX {
                 return Err(self.client.unexpected("an event without an end".to_owned()));
             }
             match self.response.chunk().await.map_err(|error| self.client.lost(error))? {
@@ -59,6 +149,10 @@ impl Follow {
                 None => return Ok(None),
             }
         }
+    }
+
+    fn odd(&self, error: impl std::fmt::Display) -> Error {
+        self.client.unexpected(format!("{error} in an event"))
     }
 
     fn refuse_strangers(&self) -> Result<(), Error> {
@@ -72,38 +166,36 @@ impl Follow {
 
     /// The next whole line, without its end.
     fn line(&mut self) -> Option<Vec<u8>> {
-        let end = self.unread.iter().position(|byte| *byte == b'\n')?;
-        let rest = self.unread.split_off(end.saturating_add(1));
-        let mut line = std::mem::replace(&mut self.unread, rest);
-        line.truncate(end);
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
+        let rest = self.unread.get(self.at..).unwrap_or_default();
+        let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
+            // What was read goes once a chunk, not once a line.
+            self.unread.drain(..self.at);
+            self.at = 0;
+            return None;
+        };
+        let line = rest.get(..length).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+        self.at = self.at.saturating_add(length).saturating_add(1);
         Some(line)
     }
 
     /// Takes a line in; an empty one ends an event.
-    fn take(&mut self, line: &[u8]) -> Result<Option<Followed>, Error> {
+    fn take(&mut self, line: &[u8]) -> Result<Option<Told>, Error> {
         let line = std::str::from_utf8(line)
             .map_err(|_| self.client.unexpected("a stream that is not text".to_owned()))?;
         if line.is_empty() {
-            let (name, text) = (std::mem::take(&mut self.name), std::mem::take(&mut self.json));
-            if text.is_empty() {
-                return Ok(None);
-            }
-            let event = OutputEvent::read(&name, &text)
-                .map_err(|error| self.client.unexpected(format!("{error} in an event")))?;
-            return Ok(event.map(|event| Followed { event, text }));
+            let (name, text) = (std::mem::take(&mut self.name), std::mem::take(&mut self.text));
+            return Ok((!text.is_empty()).then_some(Told { name, text }));
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => value.clone_into(&mut self.name),
             "data" => {
-                if !self.json.is_empty() {
-                    self.json.push('\n');
+                if !self.text.is_empty() {
+                    self.text.push('\n');
                 }
-                self.json.push_str(value);
+                self.text.push_str(value);
             }
             // The id stands in the data, too; comments only say that the server is there.
             _ => {}

@@ -8,11 +8,12 @@
 //!
 //! Invariant: nothing is repeated behind the caller's back; with an idempotency key a caller may repeat safely.
 //!
-//! Reading order: [`answer`], [`error`], `call` (how one request is made), then the routes by noun; [`follow`] (answers that go on).
+//! Reading order: [`answer`], [`error`], `call` (how one request is made), then the routes by noun; [`follow`] (answers that go on), [`session`] (the WebSocket).
 
 pub mod answer;
 pub mod error;
 pub mod follow;
+pub mod session;
 
 mod agents;
 mod call;
@@ -27,4 +28,5 @@ mod workspaces;
 pub use answer::Answer;
 pub use call::Client;
 pub use error::Error;
-pub use follow::{Follow, Followed};
+pub use follow::{Follow, FollowLog, Followed, Logged, Skipped};
+pub use session::Session;

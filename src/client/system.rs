@@ -9,6 +9,7 @@ use reqwest::Method;
 use crate::answer::Answer;
 use crate::call::{Call, Client};
 use crate::error::Error;
+use crate::follow::FollowLog;
 
 impl Client {
     /// `GET /events`: the log after a `seq`, oldest first.
@@ -17,6 +18,16 @@ impl Client {
     /// See [`Error`].
     pub async fn events(&self, query: &EventQuery) -> Result<Answer<Page<EventView>>, Error> {
         self.call(Call::new(Method::GET, &["events"]).query(query.pairs())).await
+    }
+
+    /// `GET /events/stream`: the log after a `seq` as it grows; from now on without one.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn follow_events(&self, after: Option<i64>) -> Result<FollowLog, Error> {
+        let after = after.map(|seq| seq.to_string());
+        let call = Call::new(Method::GET, &["events", "stream"]).follows(after.as_deref());
+        Ok(FollowLog::new(self.clone(), self.send("/api/v2", call).await?))
     }
 
     /// `GET /system`.

@@ -136,7 +136,8 @@ impl Log {
 
     /// Adds what was folded, each event with the name of its queue. Without the names it is not kept.
     pub(crate) fn append(&self, events: &[Event], queues: Vec<Option<Name>>) {
-        let Some(last) = events.last() else { return };
+        // What is known already comes again after a rebuild; the end of the log does not move back for it.
+        let Some(last) = events.last().filter(|last| last.seq > self.head()) else { return };
         if queues.len() != events.len() {
             self.restart_after(last.seq);
             return;
@@ -244,12 +245,6 @@ impl Cursor {
         self.place = place;
     }
 
-    /// Whether the ring has gone beyond the place: an event after it is only in the store.
-    #[must_use]
-    pub fn is_behind_ring(&self) -> bool {
-        self.place < self.log.head() && self.place.saturating_add(1) < self.log.inner.ring.read().first
-    }
-
     /// Takes events from the ring up to `until`, in order, while `take` says true. It must do little: the fold waits.
     pub fn look(&mut self, until: i64, mut take: impl FnMut(&Entry) -> bool) -> Look {
         if self.place >= until {
@@ -314,8 +309,8 @@ pub enum HistoryError {
 }
 
 impl History {
-    /// The next events, at most 64 of them, in order and without a gap; none at the end of the log. Each is passed with
-    /// the name of its queue, for which `queue` asks the projection.
+    /// The next events, at most 64 of them, in order and without a gap; none only at the end of the log. Each is passed
+    /// with the name of its queue, for which `queue` asks the projection.
     ///
     /// # Errors
     /// [`HistoryError`].
@@ -324,14 +319,18 @@ impl History {
         readers: &Readers,
         queue: impl Fn(&Event) -> Option<Name>,
     ) -> Result<Vec<Entry>, HistoryError> {
+        // Of before the read: what is folded by now is stored, or was removed since.
+        let head = self.log.head();
         let events = readers.events_raw(self.after, HISTORY_EVENTS).await?;
-        let (expected, head) = (self.after.saturating_add(1), self.log.head());
-        if events.first().is_some_and(|event| event.seq != expected) {
+        let expected = self.after.saturating_add(1)..;
+        // What is committed but not folded yet comes through the ring: its lane may not be known here.
+        let unbroken =
+            events.iter().zip(expected).take_while(|(event, seq)| event.seq == *seq && *seq <= head);
+        let entries: Vec<Entry> = unbroken.map(|(event, _)| self.log.entry(event, queue(event))).collect();
+        if entries.is_empty() && self.after < head {
             return Err(HistoryError::Gone { after: self.after });
         }
-        // What is committed but not folded yet comes through the ring: its lane may not be known here.
-        let folded = events.iter().take_while(|event| event.seq <= head);
-        Ok(folded.map(|event| self.log.entry(event, queue(event))).collect())
+        Ok(entries)
     }
 }
 

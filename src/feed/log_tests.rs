@@ -79,9 +79,9 @@ fn a_cursor_that_fell_off_the_ring_is_told_that_the_next_event_is_older() {
     let log = log(4);
     let mut cursor = log.follow(0);
     append(&log, 1..=4);
-    assert!(!cursor.is_behind_ring());
+    assert_eq!(cursor.look(1, |_| true), Look::Done, "the ring still has its first event");
+    cursor.jump(0);
     append(&log, 5..=6);
-    assert!(cursor.is_behind_ring());
     assert_eq!(taken(&mut cursor, i64::MAX), (vec![], Look::Older));
     cursor.jump(2);
     assert_eq!(taken(&mut cursor, i64::MAX), (vec![3, 4, 5, 6], Look::Done));
@@ -100,6 +100,23 @@ fn nothing_is_kept_while_nobody_follows() {
     drop(cursor);
     append(&log, 6..=6);
     assert_eq!((log.held(), log.head()), (0, 6));
+}
+
+#[test]
+fn the_end_of_the_log_does_not_move_back_when_notices_repeat() {
+    for is_followed in [false, true] {
+        let log = log(100);
+        let _cursor = is_followed.then(|| log.follow(0));
+        append(&log, 1..=3);
+        log.restart_after(8);
+        append(&log, 4..=6);
+        assert_eq!((log.head(), log.held()), (8, 0), "followed: {is_followed}");
+        append(&log, 7..=9);
+        assert_eq!(log.head(), 9);
+        let mut cursor = log.follow(8);
+        let expected = if is_followed { (vec![9], Look::Done) } else { (vec![], Look::Older) };
+        assert_eq!(taken(&mut cursor, i64::MAX), expected);
+    }
 }
 
 #[test]

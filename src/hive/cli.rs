@@ -31,6 +31,7 @@ mod demo;
 mod doctor;
 mod env_file;
 mod events;
+mod events_follow;
 mod exec_guard;
 mod help;
 mod input;
@@ -41,6 +42,7 @@ mod man;
 mod migrate;
 mod migrate_run;
 mod migrate_status;
+mod monitor;
 mod output_follow;
 mod process_flags;
 mod queue;
@@ -51,6 +53,14 @@ mod queue_resume;
 mod queue_show;
 mod screen;
 mod serve;
+mod session;
+mod session_broadcast;
+mod session_contract;
+mod session_disconnect;
+mod session_health;
+mod session_limits;
+mod session_list;
+mod session_metrics;
 mod size;
 mod system;
 mod system_actors;
@@ -96,8 +106,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::settings::Flags;
 pub use screen::Screen;
-pub(crate) use table::{Facts, Table, Tone, number, text, toned};
-pub use words::{counted, now};
+pub(crate) use table::{Facts, Table, number, text, toned};
+pub use table::{Tone, tone_of};
+pub use words::{count, counted, now, one_line};
 
 /// Runs the hive, a durable home for teams of AI agents, and talks to it.
 #[derive(Debug, Parser)]
@@ -183,8 +194,13 @@ enum Command {
     Auth(auth::Auth),
     /// Read the log: everything that happened, in order
     Events(events::Events),
+    /// Watch the hive work, on a terminal
+    Monitor(monitor::Monitor),
     /// Show how the hive is doing, or look closer
     System(system::System),
+    /// See and manage who watches the hive over a WebSocket
+    #[command(subcommand)]
+    Session(session::Session),
     /// Look at everything a hive needs and say what is missing
     Doctor(doctor::Doctor),
     /// Make, check and restore backups
@@ -274,6 +290,8 @@ impl Cli {
             Some(Command::Queue(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Auth(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::Events(command)) => talk(common, async |context| command.run(context).await),
+            Some(Command::Monitor(command)) => talk(common, async |context| command.run(context).await),
+            Some(Command::Session(command)) => talk(common, async |context| command.run(context).await),
             Some(Command::System(command)) => talk(common, async |context| command.run(context).await),
         }
     }

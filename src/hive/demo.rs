@@ -24,7 +24,6 @@ mod progress;
 mod roles;
 mod server;
 mod shipped;
-mod stops;
 mod traces;
 mod words;
 
@@ -38,11 +37,11 @@ use self::display::Display;
 use self::home::Home;
 use self::progress::Progress;
 use self::server::Server;
-use self::stops::Stops;
 use self::words::Summary;
 use crate::cli::{Screen, counted};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::stops::Stops;
 
 /// Fewest agents: one of each role.
 pub const AGENTS_MIN: u16 = 6;

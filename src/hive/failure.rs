@@ -89,7 +89,9 @@ impl From<Error> for Failure {
             Error::Unreachable { cause, .. } => {
                 Self::new(Exit::Unreachable, format!("{error}: {}", innermost(cause)))
             }
-            Error::Unexpected { .. } => Self::new(Exit::Unreachable, error.to_string()),
+            // The codes of sessions whose token, role or operator is against them.
+            Error::Ended { code: Some(4401 | 4403), .. } => Self::new(Exit::Denied, error.to_string()),
+            Error::Ended { .. } | Error::Unexpected { .. } => Self::new(Exit::Unreachable, error.to_string()),
             Error::Unusable { .. } => Self::usage(error.to_string()),
         }
     }

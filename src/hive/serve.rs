@@ -168,10 +168,16 @@ fn drive(server: actix_web::dev::Server) -> JoinHandle<std::io::Result<()>> {
 }
 
 impl Running {
-    /// Comes back when the hive cannot go on: its root supervisor gave up, or its web server ended.
+    /// Comes back when the hive cannot go on: its root supervisor gave up, its web server ended, or another hive has taken
+    /// its place.
     pub async fn failed(&mut self) -> Failure {
         let text = tokio::select! {
             failure = self.core.failed() => with_causes(&failure),
+            () = self.store.lost() => {
+                let text = format!("another hive has taken node number {NODE} of this database");
+                return Failure::new(Exit::Environment, text)
+                    .hint("that one serves now; what this one acknowledged is stored");
+            }
             ended = &mut self.server_ended => match ended {
                 Ok(Ok(())) => "the web server ended by itself".to_owned(),
                 Ok(Err(error)) => format!("the web server ended: {error}"),
@@ -287,7 +293,8 @@ fn live_settings(settings: &Settings) -> LiveSettings {
         sessions_max: websocket.sessions,
         sessions_per_principal_max: websocket.sessions_per_principal,
         idle_timeout: websocket.idle,
-        ping_every: websocket.ping,
+        // One who only listens has to be asked before the time is over.
+        ping_every: websocket.ping.min(websocket.idle / 2),
         slow_timeout: websocket.slow,
         allowed_origins: websocket.allowed_origins.clone(),
     }

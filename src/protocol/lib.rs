@@ -15,7 +15,7 @@
 //!
 //! Reading order: [`request`] (how a body is read), [`problem`] (how a refusal looks), then one module a noun:
 //! [`submit_task`], [`task`], [`attempt`], [`report`], [`lease`], [`agent`], [`process_link`], [`workspace`],
-//! [`output_stream`], [`live`] (the dashboard's WebSocket), [`worker_session`], [`queue`], [`event`], [`api_key`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
+//! [`output_stream`], [`live`] (the dashboard's WebSocket), [`worker_session`] (and [`worker_schema`]), [`queue`], [`event`], [`api_key`], [`system`], [`actor`], [`health`]; then the small ones: [`page`], [`query`],
 //! [`figures`], [`object`], [`secret_text`], [`text`], [`time`], `whole`, and [`schemas`] (texts of one form, for the document).
 
 pub mod actor;
@@ -49,6 +49,7 @@ pub mod task;
 pub mod text;
 pub mod time;
 mod whole;
+pub mod worker_schema;
 pub mod worker_session;
 pub mod workspace;
 

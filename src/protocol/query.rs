@@ -3,6 +3,8 @@
 use domain::{AgentId, Name, Review, TaskId, TaskState, Timestamp, Violations};
 use utoipa::IntoParams;
 
+use crate::live::client::Place;
+use crate::live::topic::Root;
 use crate::output_stream::OutputPlace;
 use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::request::Unreadable;
@@ -99,6 +101,75 @@ impl EventStreamQuery {
     #[must_use]
     pub fn pairs(&self) -> Pairs {
         pairs([("after", self.after.map(|after| after.to_string()))])
+    }
+}
+
+/// Parameters of a handshake of a WebSocket session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SessionQuery {
+    /// Topics as they are written, with commas between them; the place's usual ones when missing, none when empty.
+    pub subscriptions: Option<Vec<String>>,
+    /// Where to take up the log.
+    pub resume: Option<Place>,
+    /// Be closed rather than told when it does not keep up.
+    pub strict: bool,
+}
+
+impl SessionQuery {
+    /// Reads them. `access_token` is known and left to whoever checks the login.
+    ///
+    /// # Errors
+    /// [`Unreadable`] names every unknown, repeated or broken parameter.
+    pub fn read(pairs: Pairs) -> Result<Self, Unreadable> {
+        let mut params = Params::new(pairs);
+        let _: Option<String> = params.text("access_token");
+        let read = Self {
+            subscriptions: params.text("subscriptions").map(|text| match text.trim() {
+                "" => Vec::new(),
+                topics => topics.split(',').map(str::to_owned).collect(),
+            }),
+            resume: params
+                .with("resume", |text| Place::read(text).ok_or("must be a place like EPOCH:OFFSET")),
+            strict: params.with("strict", read_bool).unwrap_or(false),
+        };
+        params.finish().map(|()| read)
+    }
+}
+
+/// Parameters of `POST /api/dashboard/websocket/broadcast`.
+#[derive(Debug, Clone, PartialEq, Eq, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BroadcastQuery {
+    /// Who hears it: the sessions that are subscribed to this topic, or to a part of it; `system` when missing.
+    #[param(value_type = Option<String>, pattern = "^(agents|alerts|coordination|project_index|system|tasks)$")]
+    pub subscription: Root,
+    /// What it is, for the clients; `notice` when missing.
+    #[param(value_type = Option<String>, pattern = "^[a-z][a-z0-9_]{0,63}$")]
+    pub message_type: String,
+}
+
+impl BroadcastQuery {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Unreadable`] names every unknown, repeated or broken parameter.
+    pub fn read(pairs: Pairs) -> Result<Self, Unreadable> {
+        let mut params = Params::new(pairs);
+        let topic =
+            |text: &str| Root::ALL.into_iter().find(|root| root.as_str() == text).ok_or("is no topic");
+        let word = |text: &str| {
+            let is_word = text.len() <= 64
+                && text.starts_with(|first: char| first.is_ascii_lowercase())
+                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            is_word
+                .then(|| text.to_owned())
+                .ok_or("must be 1 to 64 characters of a-z, 0-9 and '_', a letter first")
+        };
+        let read = Self {
+            subscription: params.with("subscription", topic).unwrap_or(Root::System),
+            message_type: params.with("message_type", word).unwrap_or_else(|| "notice".to_owned()),
+        };
+        params.finish().map(|()| read)
     }
 }
 

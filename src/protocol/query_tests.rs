@@ -84,3 +84,44 @@ fn a_label_is_read_with_either_sign() {
     let query = TaskQuery::read(given("label=a:b")).unwrap();
     assert_eq!(query.label, [("a".parse().unwrap(), "b".to_owned())]);
 }
+
+#[test]
+fn a_session_may_name_its_topics_its_place_and_that_it_wants_to_be_closed() {
+    let read = |text: &str| SessionQuery::read(given(text));
+    assert_eq!(read(""), Ok(SessionQuery::default()));
+    let all = read("subscriptions=tasks,, agents&resume=e:7&strict=true&access_token=t").unwrap();
+    let topics = ["tasks", "", " agents"].map(str::to_owned).to_vec();
+    let place = Place { epoch: "e".into(), offset: 7 };
+    assert_eq!(all, SessionQuery { subscriptions: Some(topics), resume: Some(place), strict: true });
+    assert_eq!(read("subscriptions= ").unwrap().subscriptions, Some(vec![]), "none");
+    for (bad, field) in [
+        ("strict=yes", "strict"),
+        ("strict=true&strict=true", "strict"),
+        ("access_token=a&access_token=b", "access_token"),
+        ("subscriptions=tasks&subscriptions=agents", "subscriptions"),
+        ("resume=7", "resume"),
+        ("topics=tasks", "topics"),
+    ] {
+        assert_eq!(refused(read(bad).unwrap_err()), [field], "{bad}");
+    }
+}
+
+#[test]
+fn a_broadcast_goes_to_a_topic_and_has_a_word() {
+    let read = |text: &str| BroadcastQuery::read(given(text));
+    let usual = BroadcastQuery { subscription: Root::System, message_type: "notice".into() };
+    assert_eq!(read(""), Ok(usual));
+    let named = BroadcastQuery { subscription: Root::ProjectIndex, message_type: "a_1".into() };
+    assert_eq!(read("subscription=project_index&message_type=a_1"), Ok(named));
+    let long = format!("message_type={}", "a".repeat(65));
+    for (bad, field) in [
+        ("subscription=Tasks", "subscription"),
+        ("message_type=1a", "message_type"),
+        ("message_type=", "message_type"),
+        (&*long, "message_type"),
+        ("message_type=a&message_type=b", "message_type"),
+        ("to=tasks", "to"),
+    ] {
+        assert_eq!(refused(read(bad).unwrap_err()), [field], "{bad}");
+    }
+}

@@ -13,9 +13,10 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::figures::UsageView;
-use crate::lease::AssignmentView;
+use crate::lease::{AssignmentView, WORKER_INSTANCE_CHARS_MAX};
+use crate::query::{Pairs, Params};
 use crate::report::{HeartbeatAsked, HeartbeatRequest, OutputAsked, OutputRequest};
-use crate::{ProblemDetails, Request, object, whole};
+use crate::{ProblemDetails, Request, Unreadable, object, whole};
 
 /// The JSON Schema of all frames.
 pub const SCHEMA: &str = include_str!("../../schemas/worker_messages.schema.json");
@@ -27,11 +28,38 @@ pub const SLOTS_MAX: u32 = 1_000;
 /// uncharged.
 pub const SIGN_OF_LIFE_MS: u64 = 5_000;
 /// Reports that are answered at a time; further frames are not read until one of them is.
-pub const REPORTS_MAX: usize = 16;
+pub const REPORTS_MAX: u64 = 16;
 /// Bytes of a message beyond the largest result: everything else in it.
 pub const ENVELOPE_BYTES: usize = 256 << 10;
 
 const CORRELATION_ID_CHARS_MAX: usize = 128;
+
+/// What a session is opened with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionQuery {
+    /// Which process of the agent it speaks for.
+    pub worker_instance: Option<String>,
+}
+
+impl SessionQuery {
+    /// From the parameters of the address: `worker_instance`, and `access_token`, which is somebody else's to read.
+    ///
+    /// # Errors
+    /// [`Unreadable`], with every broken rule.
+    pub fn read(pairs: Pairs) -> Result<Self, Unreadable> {
+        let mut params = Params::new(pairs);
+        let worker_instance = params.with("worker_instance", |text| {
+            let is_fit = (1..=WORKER_INSTANCE_CHARS_MAX).contains(&text.chars().count());
+            if is_fit && !text.contains('\0') {
+                Ok(text.to_owned())
+            } else {
+                Err("must be 1 to 128 characters without U+0000")
+            }
+        });
+        params.with("access_token", |_| Ok::<(), &str>(()));
+        params.finish().map(|()| Self { worker_instance })
+    }
+}
 
 /// A frame of a worker, with what it wants back in the answer.
 #[derive(Debug)]
@@ -112,9 +140,8 @@ impl WorkerFrame {
             message: message.to_owned(),
             correlation_id: correlation_id.clone(),
         };
-        let malformed = |id: &Option<String>| {
-            refused(WorkerErrorCode::InvalidJson, "Invalid JSON message format", id)
-        };
+        let malformed =
+            |id: &Option<String>| refused(WorkerErrorCode::InvalidJson, "Invalid JSON message format", id);
         // serde would also read an array as a struct.
         if !text.trim_start().starts_with('{') {
             return Err(malformed(&None));
@@ -132,7 +159,8 @@ impl WorkerFrame {
             "ping" => return Ok(Self { correlation_id: id, said: WorkerSays::Ping }),
             "ready" => {
                 let slots = raw.slots.as_ref().and_then(Value::as_u64);
-                let slots = slots.and_then(|slots| u32::try_from(slots).ok()).filter(|slots| *slots <= SLOTS_MAX);
+                let slots =
+                    slots.and_then(|slots| u32::try_from(slots).ok()).filter(|slots| *slots <= SLOTS_MAX);
                 let rule = "slots is required: how many more assignments the worker takes, 0 to 1000";
                 let slots = slots.ok_or_else(|| refused(WorkerErrorCode::InvalidValue, rule, &id))?;
                 return Ok(Self { correlation_id: id, said: WorkerSays::Ready(slots) });
@@ -442,10 +470,14 @@ pub struct Notice {
 }
 
 /// What a worker sends, for the schema.
-#[derive(ToSchema)]
+#[derive(serde::Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[expect(dead_code, reason = "frames are read in two steps, see `WorkerFrame::read`; this says what they look like")]
-enum WorkerSent {
+#[schema(as = WorkerFrame)]
+#[expect(
+    dead_code,
+    reason = "frames are read in two steps, see `WorkerFrame::read`; this says what they look like"
+)]
+pub(crate) enum WorkerSent {
     /// Whether the hive is there.
     Ping {
         /// Comes back in the answer.

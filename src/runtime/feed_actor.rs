@@ -80,7 +80,7 @@ impl FeedActor {
         {
             match news {
                 News::Committed(notice) => self.fold(notice, cx),
-                // The writer began anew and may have died between a commit and its notice.
+                // The writer opened the database again: a commit may have been left without its notice.
                 News::Rebuilt => self.rebuild(cx),
                 News::Claimed(_) => {}
             }

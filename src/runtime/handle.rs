@@ -347,6 +347,12 @@ impl RuntimeHandle {
         (self.shared.writer.committed_seq(), self.shared.writer.depth())
     }
 
+    /// Whether the database is open for writing: not while it is away, nor when another hive has taken this one's place.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        self.shared.writer.is_open()
+    }
+
     /// What the present attempt of a task last said of its progress.
     #[must_use]
     pub fn progress(&self, task: TaskId) -> Option<Progress> {

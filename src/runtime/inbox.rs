@@ -20,7 +20,7 @@ pub enum News {
     Committed(Arc<CommitNotice>),
     /// Claims of a plan came back.
     Claimed(ClaimsBack),
-    /// The feed has begun anew: commits may be missing.
+    /// Commits may be missing: the writer has opened the database again, or the feed has begun anew.
     Rebuilt,
 }
 
@@ -33,8 +33,8 @@ pub struct ClaimsBack {
     pub from: Origin,
     /// How many slots were planned.
     pub planned: u32,
-    /// What was claimed; nothing when the write failed.
-    pub claimed: Vec<ClaimedTask>,
+    /// What was claimed; `None` when nobody knows, because the store did not answer.
+    pub claimed: Option<Vec<ClaimedTask>>,
 }
 
 /// The news of one actor.
@@ -45,10 +45,15 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Adds news; `wake` is called when nobody has woken the actor since it last took its news, and says whether that
+    /// Adds news, unless it says once more what is already the last word; `wake` is called when nobody has woken the actor since it last took its news, and says whether that
     /// worked.
     pub fn push(&self, news: News, wake: impl FnOnce() -> bool) {
-        self.news.lock().push_back(news);
+        {
+            let mut all = self.news.lock();
+            if !matches!((&news, all.back()), (News::Rebuilt, Some(News::Rebuilt))) {
+                all.push_back(news);
+            }
+        }
         if !self.is_woken.swap(true, Ordering::AcqRel) && !wake() {
             // The mailbox is full: the actor's own tick will find the news.
             self.is_woken.store(false, Ordering::Release);
@@ -80,7 +85,12 @@ mod tests {
     }
 
     fn news() -> News {
-        News::Claimed(ClaimsBack { agent: AgentId::from_raw(1), from: FROM, planned: 1, claimed: vec![] })
+        News::Claimed(ClaimsBack {
+            agent: AgentId::from_raw(1),
+            from: FROM,
+            planned: 1,
+            claimed: Some(vec![]),
+        })
     }
 
     #[test]
@@ -98,6 +108,15 @@ mod tests {
             true
         });
         assert_eq!((wakes, take(&inbox)), (2, 1));
+    }
+
+    #[test]
+    fn that_commits_may_be_missing_is_said_once_in_a_row() {
+        let inbox = Inbox::default();
+        for news in [News::Rebuilt, News::Rebuilt, news(), News::Rebuilt, News::Rebuilt] {
+            inbox.push(news, || true);
+        }
+        assert_eq!(take(&inbox), 3);
     }
 
     #[test]

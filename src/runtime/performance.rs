@@ -32,6 +32,8 @@ struct Counting {
     hour: Slice,
     /// Whether the hour has minutes that the store does not have.
     is_hour_due: bool,
+    /// Whether the hour was handed out to be stored, and is not known to be.
+    is_hour_out: bool,
     /// Finished, and not known to be stored.
     unsaved: Vec<Slice>,
 }
@@ -44,6 +46,7 @@ impl Performance {
             minute: Slice::new(MINUTE_S, now),
             hour: Slice::new(HOUR_S, now),
             is_hour_due: false,
+            is_hour_out: false,
             unsaved: Vec::new(),
         }))
     }
@@ -76,19 +79,22 @@ impl Performance {
         let hour = counting.is_hour_due.then_some(&counting.hour);
         let rows = counting.unsaved.iter().chain(hour).map(|slice| slice.record(node)).collect();
         // Minutes that end from here on make it due again.
-        counting.is_hour_due = false;
+        counting.is_hour_out |= std::mem::take(&mut counting.is_hour_due);
         rows
     }
 
-    /// These rows are stored.
-    pub(crate) fn saved(&self, rows: &[(u32, Timestamp)]) {
-        self.0.lock().unsaved.retain(|slice| !rows.contains(&slice.key()));
+    /// These rows are stored. What has grown since it was handed out stays due.
+    pub(crate) fn saved(&self, rows: &[PerformanceRecord]) {
+        let mut counting = self.0.lock();
+        counting.is_hour_out = false;
+        let is_stored = |slice: &Slice| rows.iter().any(|row| *row == slice.record(row.node));
+        counting.unsaved.retain(|slice| !is_stored(slice));
     }
 
     /// What was due could not be stored; it is due again.
     pub(crate) fn not_saved(&self) {
         let mut counting = self.0.lock();
-        counting.is_hour_due = !counting.hour.is_empty();
+        counting.is_hour_due |= std::mem::take(&mut counting.is_hour_out);
     }
 
     /// What the store does not have, or does not have in full, by spans of `span_s` seconds.
@@ -119,7 +125,9 @@ impl Counting {
         let hour = floor(now, HOUR_S);
         if hour > self.hour.since {
             let over = std::mem::replace(&mut self.hour, Slice::new(HOUR_S, hour));
-            if std::mem::take(&mut self.is_hour_due) {
+            let (is_due, is_out) =
+                (std::mem::take(&mut self.is_hour_due), std::mem::take(&mut self.is_hour_out));
+            if is_due || is_out {
                 self.keep(over);
             }
         }

@@ -28,8 +28,8 @@ fn store(performance: &Performance, stored: &mut Vec<PerformanceRecord>, now: u6
     let rows = performance.due(at(now), NODE, false);
     let keys: Vec<_> = rows.iter().map(|row| (row.span_s, row.since)).collect();
     stored.retain(|row| !keys.contains(&(row.span_s, row.since)));
+    performance.saved(&rows);
     stored.extend(rows);
-    performance.saved(&keys);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_minute_in_which_nothing_happens_leaves_no_row() {
     let rows = performance.due(at(720), NODE, false);
     let keys: Vec<_> = rows.iter().map(|row| (row.span_s, row.since)).collect();
     assert_eq!(keys, [(MINUTE_S, at(660)), (HOUR_S, at(0))]);
-    performance.saved(&keys);
+    performance.saved(&rows);
     assert!(performance.due(at(9_000), NODE, false).is_empty());
 }
 
@@ -85,6 +85,32 @@ fn what_could_not_be_stored_is_due_again_and_the_oldest_of_more_than_an_hour_is_
         rows.iter().all(|row| (row.span_s, row.since) != (MINUTE_S, at(0))),
         "the first minute is dropped"
     );
+}
+
+#[test]
+fn an_hour_that_turns_while_it_is_being_stored_is_stored_in_full() {
+    // Its last minute is empty, or not; the store takes it, or does not.
+    for (has_last, is_taken) in [(false, false), (false, true), (true, false), (true, true)] {
+        let performance = Performance::new(at(0));
+        request(&performance, 1, 1);
+        let first = performance.due(at(3_590), NODE, false);
+        if has_last {
+            request(&performance, 3_595, 1);
+        }
+        request(&performance, 3_601, 1);
+        let mut stored = Vec::new();
+        if is_taken {
+            performance.saved(&first);
+            stored = first;
+        } else {
+            performance.not_saved();
+        }
+        store(&performance, &mut stored, 3_700);
+        let hour = stored.iter().find(|row| row.span_s == HOUR_S && row.since == at(0));
+        let requests = hour.map(|row| row.counts.requests);
+        assert_eq!(requests, Some(1 + u64::from(has_last)), "{has_last} {is_taken}");
+        assert_eq!(total(&performance, &stored, 3_700, 30 * 86_400).counts.requests, 2 + u64::from(has_last));
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::coordinator::Coordinator;
 use crate::error::Error;
 use crate::janitor::apply;
 use crate::shared::SharedRef;
-pub use attend::{Attend, AttemptEvent, AttemptNews};
+pub use attend::{AttemptEvent, AttemptNews, Attend};
 pub use launch::{EndForDrain, Launch, ProcessCount};
 pub(crate) use launch::{Launched, Process};
 

@@ -17,8 +17,8 @@ use domain::{EventKind, IdGenerator};
 use feed::FeedHandle;
 use links::Links;
 use parking_lot::Mutex;
-use store::Store;
 use store::command::{Chore, GraceLeases, RecordSystemEvent, Sweep};
+use store::{Store, Threads};
 use supervision::{
     ActorRef, ChildSpec, Home, Intensity, OnExhausted, Registry, Root, ShutdownReport, SupervisorRef,
     SupervisorSpec, ThreadSpec, Watchdog,
@@ -135,12 +135,17 @@ impl Runtime {
         });
         let feeder = feed_child(&shared, &coordinator_ref);
         let feed_ref = feeder.actor_ref();
-        connect_writer(parts.store, &shared, feed_ref.clone());
-        let spec = SupervisorSpec::new("hive")
-            .intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD))
-            .thread(writer_thread(parts.store, &shared, feed_ref))
-            .thread(wal_thread(parts.store))
-            .thread(Watchdog::new(parts.registry, vec![parts.home.clone()]).into_thread("watchdog"))
+        connect_writer(parts.store, &shared, feed_ref);
+        let spec = SupervisorSpec::new("hive").intensity(Intensity::shared(CORE_RESTARTS, CHILD_PERIOD));
+        let spec = match parts.store.threads {
+            Threads::Own => spec
+                .thread(writer_thread(parts.store))
+                .thread(wal_thread(parts.store))
+                .thread(Watchdog::new(parts.registry, vec![parts.home.clone()]).into_thread("watchdog")),
+            // Whoever opened the store takes its turns.
+            Threads::Callers => spec,
+        };
+        let spec = spec
             .supervisor(agents)
             .supervisor(tasks)
             .child(coordinator)
@@ -152,7 +157,7 @@ impl Runtime {
         let root = Root::start(spec, parts.registry, parts.home)?;
         let handle = RuntimeHandle { shared: Arc::clone(&shared), coordinator: coordinator_ref };
         tokio::select! {
-            begun = begin(&shared) => begun?,
+            begun = begin(&shared, parts.store.threads) => begun?,
             failure = root.failed() => return Err(failure.into()),
             () = tokio::time::sleep(BEGIN_WITHIN) => return Err(StartError::Store(Error::Late)),
         }
@@ -170,20 +175,19 @@ impl Runtime {
         self.handle.begin_drain();
         let figures = due(&self.handle.shared, true);
         let save = async {
-            if let Ok(checkpoint) = self.feed.checkpoint() {
-                self.store.apply(checkpoint).await?;
+            if let Ok(checkpoint) = self.feed.checkpoint()
+                && let Err(error) = self.store.apply(checkpoint).await
+            {
+                tracing::warn!(%error, "the projection was not saved; the next start folds more of the log");
             }
-            if let Some(figures) = figures {
-                self.store.apply(figures).await?;
+            if let Some(figures) = figures
+                && let Err(error) = self.store.apply(figures).await
+            {
+                tracing::warn!(%error, "the figures of the last minute were not saved");
             }
-            Ok::<_, store::WriteError>(())
         };
-        match tokio::time::timeout(SAVE_WITHIN, save).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the projection was not saved; the next start folds more of the log")
-            }
-            Err(_) => tracing::warn!("the store does not answer; the next start folds more of the log"),
+        if tokio::time::timeout(SAVE_WITHIN, save).await.is_err() {
+            tracing::warn!("the store does not answer; the next start folds more of the log");
         }
         self.root.shutdown().await
     }
@@ -213,8 +217,8 @@ pub enum StartError {
 }
 
 /// The first writes of a start; then the hive serves.
-async fn begin(shared: &SharedRef) -> Result<(), StartError> {
-    let crashed = end_crashed(shared).await?;
+async fn begin(shared: &SharedRef, threads: Threads) -> Result<(), StartError> {
+    let crashed = end_crashed(shared, threads).await?;
     let ttl_ms = shared.settings.lease_ttl_ms;
     let graced = shared.writer.apply(GraceLeases { ttl_ms }).await.map_err(Error::from)?;
     if graced.count > 0 {
@@ -235,9 +239,12 @@ async fn begin(shared: &SharedRef) -> Result<(), StartError> {
 }
 
 /// What runs as a process of the hive ended with it: first all that is left of it, then its attempts, which go back.
-async fn end_crashed(shared: &SharedRef) -> Result<u32, StartError> {
+async fn end_crashed(shared: &SharedRef, threads: Threads) -> Result<u32, StartError> {
     let links = shared.links.clone();
-    let left = tokio::task::spawn_blocking(move || links.end_leftovers()).await;
+    let left = match threads {
+        Threads::Own => tokio::task::spawn_blocking(move || links.end_leftovers()).await,
+        Threads::Callers => Ok(links.end_leftovers()),
+    };
     let left = left.map_err(|error| Error::Crashed(error.to_string()))?;
     let mut crashed: u32 = 0;
     loop {
@@ -270,22 +277,19 @@ fn feed_child(shared: &SharedRef, coordinator: &ActorRef<Coordinator>) -> ChildS
     ChildSpec::new("feed", move || FeedActor::new(Arc::clone(&shared), coordinator.clone()))
 }
 
-/// Commits go from the writer's thread into the feed's inbox.
+/// Commits go from the writer's thread into the feed's inbox, and whether some may be missing.
 fn connect_writer(store: &Store, shared: &SharedRef, feed: ActorRef<FeedActor>) {
     let shared = Arc::clone(shared);
-    store.writer_loop.on_commit(Box::new(move |notice| {
-        let feed = &feed;
-        shared.feed_inbox.push(News::Committed(notice), || feed.tell(Fold { is_tick: false }).is_ok());
-    }));
+    let push = move |news| shared.feed_inbox.push(news, || feed.tell(Fold { is_tick: false }).is_ok());
+    let push = Arc::new(push);
+    let commits = Arc::clone(&push);
+    store.writer_loop.on_commit(Box::new(move |notice| commits(News::Committed(notice))));
+    store.writer_loop.on_reopen(Box::new(move || push(News::Rebuilt)));
 }
 
-fn writer_thread(store: &Store, shared: &SharedRef, feed: ActorRef<FeedActor>) -> ThreadSpec {
-    let (writer, shared) = (store.writer_loop.clone(), Arc::clone(shared));
+fn writer_thread(store: &Store) -> ThreadSpec {
+    let writer = store.writer_loop.clone();
     ThreadSpec::new("writer", move |cx| {
-        if cx.incarnation() > 1 {
-            // The one before may have died between a commit and its notice.
-            shared.feed_inbox.push(News::Rebuilt, || feed.tell(Fold { is_tick: false }).is_ok());
-        }
         writer.run(&|| cx.checkpoint(), &|| cx.is_stopping()).map_err(Into::into)
     })
     .kind("writer")

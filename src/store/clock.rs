@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain::Timestamp;
+// As the actors' timers: where those follow a clock that a test moves, so does the hive's time.
+use tokio::time::Instant;
 
 /// The hive's time on one node. Cheap to clone; all clones tell the same time.
 #[derive(Debug, Clone)]
@@ -29,7 +31,13 @@ impl Clock {
     /// since the last commit).
     #[must_use]
     pub fn starting_from(floor: Timestamp) -> Self {
-        Self(Source::Running { began_at: wall_time().max(floor), began: Instant::now() })
+        Self::running_from(wall_time().max(floor))
+    }
+
+    /// A clock that starts at a time that is given, as if it were the wall clock's.
+    #[must_use]
+    pub fn running_from(began_at: Timestamp) -> Self {
+        Self(Source::Running { began_at, began: Instant::now() })
     }
 
     /// A clock that follows another one, which told this time just now; it goes on by itself in between.

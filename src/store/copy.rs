@@ -45,8 +45,13 @@ pub(crate) fn covered() -> (Vec<(String, Vec<String>)>, [&'static str; 3]) {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A side cannot be opened, is in use, or has another schema than this program knows.
-    #[error(transparent)]
-    Open(#[from] OpenError),
+    #[error("cannot copy {side} this database")]
+    Open {
+        /// Which of the two.
+        side: Side,
+        /// What is wrong with it.
+        source: OpenError,
+    },
     /// The source is no hive.
     #[error("there is no hive in the database to copy from")]
     NoHive,
@@ -64,6 +69,31 @@ pub enum Error {
         /// What it says.
         why: String,
     },
+}
+
+/// One of the two databases of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// What is read.
+    Source,
+    /// What is written.
+    Target,
+}
+
+impl Side {
+    /// What is wrong with this one.
+    fn refused(self) -> impl Fn(OpenError) -> Error + Copy {
+        move |source| Error::Open { side: self, source }
+    }
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Source => "from",
+            Self::Target => "to",
+        })
+    }
 }
 
 /// How far a copy is.
@@ -121,10 +151,10 @@ fn copy_here(from: &Place, to: &Place, told: &mut (dyn FnMut(Progress) + Send)) 
     let mut target = Target::open(to)?;
     for table in TABLES {
         pages::copy(table, &mut source.conn, &mut target.conn, told)
-            .map_err(|failure| database(&format!("copy the table {}", table.name), &said(&failure)))?;
+            .map_err(|failure| database(&format!("copy the table {}", table.name), &failure))?;
     }
-    target.end_the_log().map_err(|failure| database("note where the log ends", &said(&failure)))?;
-    let read = |failure: Failure| database("compare the copy with its source", &said(&failure));
+    target.end_the_log().map_err(|failure| database("note where the log ends", &failure))?;
+    let read = |failure: Failure| database("compare the copy with its source", &failure);
     let mut tables = Vec::with_capacity(TABLES.len());
     let mut differences = Vec::new();
     for table in TABLES {
@@ -144,11 +174,11 @@ fn copy_here(from: &Place, to: &Place, told: &mut (dyn FnMut(Progress) + Send)) 
 
 /// A source of an older hive is brought up to date by that command, which keeps a copy; not here, where nothing of it changes.
 fn require_todays_schema(from: &Place) -> Result<(), Error> {
-    let steps = migrations::status(from)?;
+    let steps = migrations::status(from).map_err(Side::Source.refused())?;
     if steps.iter().all(|step| step.applied_at.is_none()) {
         return Err(Error::NoHive);
     }
-    Ok(migrations::require_none_pending(from)?)
+    migrations::require_none_pending(from).map_err(Side::Source.refused())
 }
 
 fn difference(table: &str, sent: &Digest, arrived: &Digest) -> Option<String> {
@@ -165,12 +195,4 @@ fn difference(table: &str, sent: &Digest, arrived: &Digest) -> Option<String> {
 
 fn database(doing: &str, why: &dyn std::fmt::Display) -> Error {
     Error::Database { doing: doing.to_owned(), why: why.to_string() }
-}
-
-/// What a failure says, with what the database said.
-fn said(failure: &Failure) -> String {
-    match failure {
-        Failure::Database(error) => error.to_string(),
-        Failure::Corrupt { .. } | Failure::Unfit(_) => failure.to_string(),
-    }
 }

@@ -19,7 +19,7 @@
 //!
 //! Reading order: [`command`], [`outcome`], [`record`], [`port`], [`error`]; [`mod@open`], [`writer`], [`readers`],
 //! [`quarantine`], [`checkpointer`], [`backup`], [`server`], [`migrations`],
-//! [`mod@copy`]; [`place`], [`timeouts`], [`clock`], [`metrics`]; then `sql`, where the tables are, `sqlite` and
+//! [`mod@copy`]; [`place`], [`threads`], [`timeouts`], [`clock`], [`metrics`]; then `sql`, where the tables are, `sqlite` and
 //! `postgres`.
 pub mod backup;
 pub mod checkpointer;
@@ -40,6 +40,7 @@ pub mod record;
 pub mod server;
 mod sql;
 mod sqlite;
+pub mod threads;
 pub mod timeouts;
 pub mod writer;
 
@@ -52,8 +53,9 @@ pub use open::{FolderLock, NodeLock, OpenOptions, Store, open, open_at};
 pub use place::Place;
 pub use quarantine::Quarantine;
 pub use readers::{Census, Readers};
+pub use threads::Threads;
 pub use timeouts::Timeouts;
-pub use writer::{CommitNotice, WriteLoopError, WriterHandle, WriterLoop};
+pub use writer::{CommitNotice, Turn, WriteLoopError, WriterHandle, WriterLoop};
 
 #[cfg(test)]
 mod conformance;

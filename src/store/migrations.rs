@@ -63,8 +63,8 @@ pub fn status(place: &Place) -> Result<Vec<Step>, OpenError> {
         Place::Folder(folder) => {
             let file = folder.join(connection::FILE);
             let applied = if file.is_file() {
-                let conn = connection::onlooker(&file).map_err(|error| unanswered(&error))?;
-                applied(&mut conn.into()).map_err(|failure| unanswered(&failure))?
+                let conn = connection::onlooker(&file).map_err(Failure::from)?;
+                applied(&mut conn.into())?
             } else {
                 Vec::new()
             };
@@ -72,8 +72,8 @@ pub fn status(place: &Place) -> Result<Vec<Step>, OpenError> {
         }
         Place::Server(url) => {
             let applied = aside(|| {
-                let conn = PgConn::reader(url.reveal()).map_err(|error| unanswered(&error))?;
-                applied(&mut conn.into()).map_err(|failure| unanswered(&failure))
+                let conn = PgConn::reader(url.reveal()).map_err(Failure::from)?;
+                Ok(applied(&mut conn.into())?)
             })?;
             (texts::POSTGRES, applied)
         }
@@ -133,11 +133,6 @@ fn applied(conn: &mut Conn) -> Result<Vec<(String, i64)>, Failure> {
         return Ok(Vec::new());
     }
     Ok(conn.load(LoadNotes {})?)
-}
-
-fn unanswered(error: &dyn std::error::Error) -> OpenError {
-    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    OpenError::Database(format!("{error}{cause}"))
 }
 
 statement! {

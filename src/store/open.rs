@@ -18,6 +18,7 @@ use crate::place::{Place, aside};
 use crate::port::BatchWriter;
 use crate::postgres;
 use crate::postgres::connection::{Address, PgConn};
+use crate::postgres::node::Incarnation;
 use crate::postgres::writer::PgWriter;
 use crate::readers::Readers;
 use crate::sql::conn::Conn;
@@ -26,6 +27,7 @@ use crate::sql::log;
 use crate::sql::statement::statement;
 use crate::sqlite::batch_writer::SqliteWriter;
 use crate::sqlite::connection;
+use crate::threads::Threads;
 use crate::timeouts::Timeouts;
 use crate::writer::{self, WriterHandle, WriterLoop};
 
@@ -54,6 +56,8 @@ pub struct OpenOptions {
     pub reader_connections: usize,
     /// How long is waited for what.
     pub timeouts: Timeouts,
+    /// On whose threads it works.
+    pub threads: Threads,
 }
 
 impl OpenOptions {
@@ -69,6 +73,7 @@ impl OpenOptions {
             writer_queue: 8_192,
             reader_connections: 4,
             timeouts: Timeouts::default(),
+            threads: Threads::default(),
         }
     }
 }
@@ -113,8 +118,21 @@ pub struct Store {
     pub highest_id: i64,
     /// Keeps other hives out of the folder.
     pub lock: FolderLock,
+    /// On whose threads it works.
+    pub threads: Threads,
     /// Keeps other hives from writing under this node's number, where the database is a server.
     pub node: Option<NodeLock>,
+}
+
+impl Store {
+    /// Comes back when another hive has taken this one's place: it can write nothing any more, and must end. Never where
+    /// the database is a file.
+    pub async fn lost(&self) {
+        match &self.node {
+            Some(node) => node.lost().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Opens a data folder, migrating its database where that is needed. Blocks.
@@ -145,18 +163,11 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
     }
     let (database, mut conn) = file(&options.data_dir)?;
     let is_new = migrate::run(&mut conn, migrate::MIGRATIONS, &options.data_dir)?.is_new;
-    let standing =
-        standing(&mut Conn::from(conn), clock.now()).map_err(|error| OpenError::Database(error.reason()))?;
+    let standing = standing(&mut Conn::from(conn), clock.now())?;
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = writer(options, &database, &clock, &metrics);
-    let readers = Readers::new(
-        Database::Sqlite(database.clone()),
-        options.reader_connections,
-        clock.clone(),
-        metrics.clone(),
-        options.timeouts,
-    );
+    let readers = Readers::new(options, Database::Sqlite(database.clone()), clock.clone(), metrics.clone());
     tracing::info!(
         path = %database.display(),
         node = options.node,
@@ -175,6 +186,7 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
         is_new,
         highest_id: standing.highest_id,
         lock,
+        threads: options.threads,
         node: None,
     })
 }
@@ -199,7 +211,7 @@ pub(crate) fn migrate_server(address: impl Into<Address>) -> Result<Migrated, Op
 
 fn file(data_dir: &Path) -> Result<(PathBuf, SqliteConnection), OpenError> {
     let database = folder::database(data_dir)?;
-    let conn = connection::writer(&database).map_err(|error| OpenError::Database(error.to_string()))?;
+    let conn = connection::writer(&database).map_err(Failure::from)?;
     Ok((database, conn))
 }
 
@@ -209,28 +221,23 @@ fn open_server(
     clock: Clock,
     lock: FolderLock,
 ) -> Result<Store, OpenError> {
-    let failed = |error: Failure| OpenError::Database(error.reason());
     let is_new = if options.is_migrating {
         migrate_server(&address)?.is_new
     } else {
         migrations::require_none_pending(&Place::Server(Secret::new(address.url())))?;
         false
     };
-    let mut conn = PgConn::writer(&address).map(Conn::from).map_err(|error| failed(error.into()))?;
-    let server_time = postgres::open::time(&mut conn).map_err(failed)?;
+    let mut conn = PgConn::writer(&address).map(Conn::from).map_err(Failure::from)?;
+    let server_time = postgres::open::time(&mut conn)?;
     let clock = clock.or_following(server_time);
-    let standing = standing(&mut conn, clock.now()).map_err(failed)?;
-    let node = NodeLock::take(conn, options.node, &address)?;
+    // First the number: the hive before may still have written while it was waited for.
+    let incarnation = Incarnation::begin(&mut conn, options.node)?;
+    let standing = standing(&mut conn, clock.now())?;
+    let node = NodeLock::keep(conn, incarnation, &address)?;
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = server_writer(options, &address, &node, &clock, &metrics);
-    let readers = Readers::new(
-        Database::Postgres(address),
-        options.reader_connections,
-        clock.clone(),
-        metrics.clone(),
-        options.timeouts,
-    );
+    let readers = Readers::new(options, Database::Postgres(address), clock.clone(), metrics.clone());
     tracing::info!(
         node = options.node,
         epoch = %standing.epoch,
@@ -248,6 +255,7 @@ fn open_server(
         is_new,
         highest_id: standing.highest_id,
         lock,
+        threads: options.threads,
         node: Some(node),
     })
 }

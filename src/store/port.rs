@@ -22,6 +22,9 @@ pub struct Committed {
 /// Why a whole batch was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
+    /// Nothing was applied, since others were in the way for too long, or every statement took too long; the writer can go on.
+    #[error("the batch was not applied: {0}")]
+    Busy(String),
     /// Nothing was applied or its fate is unknown; the writer must be opened anew.
     #[error("the batch was not applied: {0}")]
     Unavailable(String),

@@ -12,14 +12,13 @@ use crate::clock::Clock;
 use crate::command::Chore;
 use crate::error::ReadError;
 use crate::metrics::Metrics;
-use crate::open::Database;
+use crate::open::{Database, OpenOptions};
 use crate::record::{
     AttemptRecord, CheckpointRecord, EventRecord, LeaseRecord, OutputChunk, PerformanceRecord, QueueRecord,
     TaskDetail, TaskFilter, TaskPage,
 };
 use crate::sql::due;
 use crate::sql::queries::{agents, census, events, listing, performance, state, tasks};
-use crate::timeouts::Timeouts;
 use pool::Pool;
 
 /// Everything counted, at one moment of the log. It reads every task: for tests, and for a start without a
@@ -42,14 +41,8 @@ pub struct Census {
 pub struct Readers(Arc<Pool>);
 
 impl Readers {
-    pub(crate) fn new(
-        database: Database,
-        connections: usize,
-        clock: Clock,
-        metrics: Metrics,
-        timeouts: Timeouts,
-    ) -> Self {
-        Self(Arc::new(Pool::new(database, connections, clock, metrics, timeouts)))
+    pub(crate) fn new(options: &OpenOptions, database: Database, clock: Clock, metrics: Metrics) -> Self {
+        Self(Arc::new(Pool::new(options, database, clock, metrics)))
     }
 
     /// A task with its input and result; `None` when the tenant has no such task.

@@ -6,6 +6,7 @@ use crate::error::OpenError;
 use crate::place::aside;
 use crate::postgres::connection::PgConn;
 use crate::sql::conn::Conn;
+use crate::sql::failure::Failure;
 use crate::sql::statement::statement;
 
 /// What a server is, and where the log of the hive in its database stands.
@@ -26,13 +27,10 @@ pub fn look(url: &str) -> Result<Server, OpenError> {
 }
 
 fn look_from_here(url: &str) -> Result<Server, OpenError> {
-    let mut conn = PgConn::reader(url)
-        .map(Conn::from)
-        .map_err(|error| OpenError::Database(crate::postgres::connection::said(&error)))?;
-    let failed = |error: diesel::result::Error| OpenError::Database(error.to_string());
-    let (version, is_hive): (i32, i64) = conn.get_result(LoadVersion {}).map_err(failed)?;
+    let mut conn = PgConn::reader(url).map(Conn::from).map_err(Failure::from)?;
+    let (version, is_hive): (i32, i64) = conn.get_result(LoadVersion {}).map_err(Failure::from)?;
     let last_seq = if is_hive > 0 {
-        let (seq,): (i64,) = conn.get_result(LoadHead {}).map_err(failed)?;
+        let (seq,): (i64,) = conn.get_result(LoadHead {}).map_err(Failure::from)?;
         seq
     } else {
         0

@@ -13,7 +13,10 @@ use parking_lot::Mutex;
 
 use crate::entry::{ActorState, Entry};
 use crate::node::{Exit, Node, Owner, Seat, Startable};
-use crate::{Home, Restart, StartError, SupervisorRef};
+use crate::{Restart, StartError, SupervisorRef};
+
+/// How long a stop waits for a guest. What stays is reported and left behind.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What is called when a guest is to end.
 type OnStop = Arc<dyn Fn() + Send + Sync>;
@@ -22,8 +25,6 @@ type OnStop = Arc<dyn Fn() + Send + Sync>;
 pub struct GuestSpec {
     id: Arc<str>,
     kind: &'static str,
-    grace: Duration,
-    home: Option<Home>,
     on_stop: OnStop,
     seated: Mutex<Option<(Arc<GuestNode>, Owner)>>,
 }
@@ -37,28 +38,7 @@ impl GuestSpec {
         kind: &'static str,
         on_stop: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            id: id.into(),
-            kind,
-            grace: Duration::from_secs(1),
-            home: None,
-            on_stop: Arc::new(on_stop),
-            seated: Mutex::new(None),
-        }
-    }
-
-    /// How long a stop waits for it; one second unless said otherwise. What stays is reported and left behind.
-    #[must_use]
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
-        self
-    }
-
-    /// Which arbiter it lives on.
-    #[must_use]
-    pub fn on(mut self, home: &Home) -> Self {
-        self.home = Some(home.clone());
-        self
+        Self { id: id.into(), kind, on_stop: Arc::new(on_stop), seated: Mutex::new(None) }
     }
 }
 
@@ -72,12 +52,11 @@ impl Startable for GuestSpec {
     }
 
     fn grace(&self) -> Duration {
-        self.grace
+        GRACE
     }
 
     fn start(&self, seat: Seat) -> Result<Arc<dyn Node>, StartError> {
-        let home = self.home.as_ref().unwrap_or(&seat.home);
-        let entry = Entry::new(seat.trail, Arc::clone(&self.id), self.kind, 0).on(home);
+        let entry = Entry::new(seat.trail, Arc::clone(&self.id), self.kind, 0).on(&seat.home);
         let node = Arc::new(GuestNode { entry, on_stop: Arc::clone(&self.on_stop) });
         node.entry.begin_incarnation();
         *self.seated.lock() = Some((Arc::clone(&node), seat.owner));

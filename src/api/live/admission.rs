@@ -64,23 +64,24 @@ impl Asking<'_> {
     /// There is no room for it.
     pub(crate) fn admit(&self, id: &Arc<str>) -> Result<Holds, Problem> {
         let hive = self.hive;
-        let listed = Book::enter(hive, id, self.endpoint, &self.caller.principal).map_err(|full| match full {
-            Full::Hive => self.denied("hive_full", Problem::Overloaded),
-            Full::Principal => {
-                let max = hive.live.settings.sessions_per_principal_max;
-                self.denied("principal_full", Problem::TooManySessions { max })
-            }
-        })?;
+        let listed =
+            Book::enter(hive, id, self.endpoint, &self.caller.principal).map_err(|full| match full {
+                Full::Hive => self.denied("hive_full", Problem::Overloaded),
+                Full::Principal => {
+                    let max = hive.live.settings.sessions_per_principal_max;
+                    self.denied("principal_full", Problem::TooManySessions { max })
+                }
+            })?;
         let live_hive = hive.clone();
         let closed = Arc::clone(id);
         let spec = GuestSpec::new(Arc::clone(id), "session", move || {
             live_hive.live.close(&closed, Ending::Shutdown);
         });
-        let guest = hive
-            .live
-            .supervisor
-            .host(&spec)
-            .map_err(|error| self.denied("not_supervised", Problem::Internal { cause: error.to_string() }))?;
+        let guest =
+            hive.live.supervisor.host(&spec).map_err(|error| {
+                self.denied("not_supervised", Problem::Internal { cause: error.to_string() })
+            })?;
+        hive.live.metrics.connections.with_label_values(&[self.endpoint.as_str()]).inc();
         let client = Client::of(self.http);
         client.limit_writes(hive.live.settings.slow_timeout);
         tracing::info!(

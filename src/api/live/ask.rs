@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::bucket::Verdict;
 use super::measure;
 use super::outbox::{Heard, News, Out, Outbox};
+use super::replay::Wish;
 use super::session::Session;
 use crate::problem::Problem;
 use crate::state::Hive;
@@ -102,23 +103,23 @@ impl Session {
                 // What was committed before belongs to the subscriptions of before.
                 self.pump(out);
                 let max = self.hive.live.settings.subscriptions_max;
-                let added = self.subscriptions.add(&topics, &self.watcher, max);
+                if resume.is_some() && self.wishes.len() >= max {
+                    let refusal =
+                        Body::error(ErrorCode::TooManySubscriptions, "Too many subscriptions requested");
+                    self.refuse(refusal, correlation_id.clone(), out);
+                    return self.told_subscriptions(correlation_id, out);
+                }
+                let since = self.cursor.place();
+                let added = self.subscriptions.add(&topics, &self.watcher, max, since);
                 for refusal in added.refusals {
                     self.refuse(refusal, correlation_id.clone(), out);
                 }
-                self.told_subscriptions(correlation_id, out);
+                self.told_subscriptions(correlation_id.clone(), out);
                 self.tell_alerts(&added.topics, out);
-                if let Some(place) = resume.filter(|_| !added.topics.is_empty()) {
-                    if self.is_held() {
-                        // One at a time; the client hears that this one did not reach back, and sees the state.
-                        let (from, to) = (place.offset, self.hive.feed.seq());
-                        self.say(Body::Resumed { recovered: false, from, to }, None, out);
-                    } else {
-                        let mut joined = super::subscriptions::Subscriptions::default();
-                        let texts: Vec<String> = added.topics.iter().map(ToString::to_string).collect();
-                        joined.add(&texts, &self.watcher, max);
-                        self.take_up(place, joined, out);
-                    }
+                if let Some(place) = resume {
+                    let joined = self.subscriptions.named(&topics);
+                    self.wishes.push_back(Wish { place, joined, correlation_id });
+                    self.pump(out);
                 }
             }
             Ask::Unsubscribe { topics } => {
@@ -126,6 +127,7 @@ impl Session {
                 if let Some(refusal) = self.subscriptions.remove(&topics) {
                     self.refuse(refusal, correlation_id.clone(), out);
                 }
+                self.forget();
                 self.told_subscriptions(correlation_id, out);
             }
             Ask::RequestData { data_type, params } => {

@@ -78,7 +78,6 @@ impl Book {
             connected_at: hive.clock.now(),
         };
         pages.sessions.insert(Arc::clone(id), entry);
-        hive.live.metrics.connections.with_label_values(&[endpoint.as_str()]).inc();
         hive.live.metrics.open.set(i64::try_from(pages.sessions.len()).unwrap_or(i64::MAX));
         Ok(Listed { hive: hive.clone(), id: Arc::clone(id) })
     }
@@ -92,9 +91,10 @@ impl Book {
         pages.count(&subscriptions, true);
     }
 
-    /// How many connections are subscribed to a topic, or to a part of it.
-    pub(crate) fn subscribed(&self, root: Root) -> usize {
-        self.0.lock().topics.get(&root).copied().unwrap_or(0)
+    /// How many connections are subscribed to each topic, or to a part of it.
+    pub(crate) fn subscribed(&self) -> [(Root, usize); 6] {
+        let pages = self.0.lock();
+        Root::ALL.map(|root| (root, pages.topics.get(&root).copied().unwrap_or(0)))
     }
 
     /// How many there are.
@@ -150,18 +150,15 @@ impl Drop for Listed {
     fn drop(&mut self) {
         self.hive.live.book.subscribe(&self.id, Vec::new());
         let live = &self.hive.live;
+        let mut pages = live.book.0.lock();
+        if let Some(entry) = pages.sessions.remove(&self.id)
+            && let Some(own) = pages.principals.get_mut(&entry.principal)
         {
-            let mut pages = live.book.0.lock();
-            if let Some(entry) = pages.sessions.remove(&self.id)
-                && let Some(own) = pages.principals.get_mut(&entry.principal)
-            {
-                *own = own.saturating_sub(1);
-                if *own == 0 {
-                    pages.principals.remove(&entry.principal);
-                }
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                pages.principals.remove(&entry.principal);
             }
-            live.metrics.open.set(i64::try_from(pages.sessions.len()).unwrap_or(i64::MAX));
         }
-        live.metrics.count_subscriptions(&live.book);
+        live.metrics.open.set(i64::try_from(pages.sessions.len()).unwrap_or(i64::MAX));
     }
 }

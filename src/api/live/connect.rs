@@ -51,7 +51,7 @@ fn open(
     let asking = Asking { hive: &hive, caller: &principal.caller, http, endpoint };
     let answer = asking.shake_hands()?;
     let greeting = Greeting::read(endpoint, given.0)
-        .map_err(|(name, what)| asking.denied("parameters", Problem::invalid(&name, what)))?;
+        .map_err(|unreadable| asking.denied("parameters", Problem::from(unreadable)))?;
     let holds = asking.admit(&greeting.id)?;
     let seat = Seat::new(Arc::clone(&greeting.id), (**principal).clone());
     let session = Session::new(hive.clone(), (**principal).clone(), greeting, seat);

@@ -1,21 +1,18 @@
 //! `POST /api/dashboard/websocket/disconnect/{id}`: an operator ends a session.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::HttpRequest;
 use protocol::live::answers::DisconnectedView;
 use protocol::live::limits::Ending;
 
+use super::HUB_WITHIN;
 use super::hub::CloseSession;
 use crate::allowed::{Allowed, ManageSessions};
 use crate::answer::{Answer, ok};
 use crate::problem::Problem;
 use crate::query::NoQuery;
 use crate::state::Hive;
-
-/// How long a hub may take to answer.
-const HUB_WITHIN: Duration = Duration::from_millis(900);
 
 /// End a WebSocket session.
 #[utoipa::path(post, path = "/api/dashboard/websocket/disconnect/{id}", tag = "live",

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use protocol::live::client::Place;
 use protocol::live::topic::Root;
-use protocol::query::Pairs;
+use protocol::query::{Pairs, SessionQuery};
+use protocol::request::Unreadable;
 
-/// The five places to connect, with the topics of whoever names none.
+/// The places to connect: five for watchers, with the topics of whoever names none, and one for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Dashboard,
@@ -14,11 +15,15 @@ pub(crate) enum Endpoint {
     Coordination,
     Tasks,
     System,
+    Worker,
 }
 
 impl Endpoint {
-    pub(crate) const ALL: [Self; 5] =
+    /// Those for watchers.
+    pub(crate) const WATCHING: [Self; 5] =
         [Self::Dashboard, Self::Agents, Self::Coordination, Self::Tasks, Self::System];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Dashboard, Self::Agents, Self::Coordination, Self::Tasks, Self::System, Self::Worker];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -27,6 +32,7 @@ impl Endpoint {
             Self::Coordination => "coordination",
             Self::Tasks => "tasks",
             Self::System => "system",
+            Self::Worker => "worker",
         }
     }
 
@@ -37,8 +43,14 @@ impl Endpoint {
             Self::Coordination => &[Root::Coordination, Root::Alerts, Root::System],
             Self::Tasks => &[Root::Tasks, Root::Agents],
             Self::System => &[Root::System, Root::Alerts],
+            Self::Worker => &[],
         }
     }
+}
+
+/// The id of a new session.
+pub(crate) fn new_id() -> Arc<str> {
+    Arc::from(format!("ws_{:016x}", rand::random::<u64>()))
 }
 
 /// What a session is opened with.
@@ -57,35 +69,16 @@ impl Greeting {
     /// From the parameters of the address.
     ///
     /// # Errors
-    /// The name of a parameter, and what is wrong with it.
-    pub(crate) fn read(endpoint: Endpoint, pairs: Pairs) -> Result<Self, (String, &'static str)> {
-        let mut greeting = Self {
+    /// [`Unreadable`].
+    pub(crate) fn read(endpoint: Endpoint, pairs: Pairs) -> Result<Self, Unreadable> {
+        let query = SessionQuery::read(pairs)?;
+        let usual = || endpoint.topics().iter().map(|root| root.as_str().to_owned()).collect();
+        Ok(Self {
             endpoint,
-            id: Arc::from(format!("ws_{:016x}", rand::random::<u64>())),
-            topics: endpoint.topics().iter().map(|root| root.as_str().to_owned()).collect(),
-            resume: None,
-            is_strict: false,
-        };
-        for (name, value) in pairs {
-            match name.as_str() {
-                "subscriptions" => {
-                    greeting.topics =
-                        value.split(',').filter(|text| !text.trim().is_empty()).map(str::to_owned).collect();
-                }
-                // The gate has read it.
-                "access_token" => {}
-                "resume" => {
-                    let place = Place::read(&value).ok_or((name, "is a place like EPOCH:OFFSET"))?;
-                    greeting.resume = Some(place);
-                }
-                "strict" => match value.as_str() {
-                    "true" => greeting.is_strict = true,
-                    "false" => greeting.is_strict = false,
-                    _ => return Err((name, "is true or false")),
-                },
-                _ => return Err((name, "is no parameter of this route")),
-            }
-        }
-        Ok(greeting)
+            id: new_id(),
+            topics: query.subscriptions.unwrap_or_else(usual),
+            resume: query.resume,
+            is_strict: query.strict,
+        })
     }
 }

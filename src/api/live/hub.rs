@@ -42,14 +42,14 @@ impl actix::Message for LookDue {
     type Result = ();
 }
 
-/// Say something to everybody who is subscribed to a topic.
+/// An operator says something to everybody who is subscribed to a topic. Answers how many sessions it was handed to.
 pub(crate) struct Say {
     pub(crate) root: Root,
     pub(crate) text: ByteString,
 }
 
 impl actix::Message for Say {
-    type Result = ();
+    type Result = usize;
 }
 
 /// Close a connection. Answers whether it is one of this hub.
@@ -78,6 +78,8 @@ pub(crate) struct Hub {
     /// When totals were last sent, and at which offset.
     updated_at: Instant,
     updated_offset: i64,
+    /// The last change of alerts that sessions were asked to look at.
+    alerts: u64,
     correlation_id: Arc<str>,
 }
 
@@ -102,6 +104,7 @@ impl Hub {
             looks: 0,
             updated_at: Instant::now(),
             updated_offset: -1,
+            alerts: 0,
             correlation_id: correlation::made(),
         }
     }
@@ -173,6 +176,15 @@ impl Hub {
         }
     }
 
+    /// Asks who hears alerts to look at them, where they have changed.
+    fn tell_alerts(&mut self, hive: &Arc<Shared>) {
+        let change = hive.live.lookout.change();
+        if change != self.alerts {
+            self.alerts = change;
+            Roster::here().of(Root::Alerts).iter().for_each(|seat| seat.order(|orders| orders.alerts = true));
+        }
+    }
+
     /// Sends totals, where they have changed or were not sent for long.
     fn update(&mut self, hive: &Arc<Shared>) {
         let seq = hive.feed.seq();
@@ -180,11 +192,11 @@ impl Hub {
         if seq == self.updated_offset && !is_due {
             return;
         }
-        let roots: Vec<Root> =
-            MEASURED.into_iter().filter(|root| hive.live.book.subscribed(*root) > 0).collect();
+        let watched = hive.live.book.subscribed().into_iter().filter(|(_, count)| *count > 0);
+        let roots: Vec<Root> = watched.map(|(root, _)| root).filter(|root| MEASURED.contains(root)).collect();
         let Some(updates) = measure::updates(hive, &roots, &self.correlation_id) else { return };
         (self.updated_at, self.updated_offset) = (Instant::now(), seq);
-        for seat in Roster::here().seats() {
+        for seat in Roster::here().watching() {
             seat.order(|orders| orders.updates = Some(std::rc::Rc::clone(&updates)));
         }
     }
@@ -202,7 +214,7 @@ const fn lossy(count: usize) -> f64 {
 
 impl Behaviour for Hub {
     const KIND: &'static str = "hub";
-    /// Words of operators and alerts, seldom more than one at a time.
+    /// Words of operators, seldom more than one at a time.
     const MAILBOX_CAPACITY: usize = 256;
 
     fn started(&mut self, cx: &mut Context<Self>) {
@@ -223,24 +235,24 @@ impl Handle<LookDue> for Hub {
         } else if self.looks.is_multiple_of(LOOKS_A_SECOND) {
             self.look_after(&hive);
             self.update(&hive);
-            if hive.live.lookout.is_due() {
-                // Only the hub of one thread looks out, each second another one may.
-                cx.spawn(async move { super::lookout::look(&hive).await }, |_, (), _| {});
-            }
+            // Only the hub of one thread looks out, each second another one may.
+            let hive = Arc::clone(&hive);
+            cx.spawn(async move { super::lookout::look(&hive).await }, |_, (), _| {});
         }
+        self.tell_alerts(&hive);
         Reply::Now(())
     }
 }
 
 impl Handle<Say> for Hub {
-    fn handle(&mut self, said: Say, _: &mut Context<Self>) -> Reply<()> {
-        let Some(hive) = self.hive.upgrade() else { return Reply::Now(()) };
-        for seat in Roster::here().of(said.root) {
-            if !seat.say(&said.text, said.root == Root::Alerts) {
-                hive.live.metrics.drops.with_label_values(&["said_full"]).inc();
-            }
+    fn handle(&mut self, said: Say, _: &mut Context<Self>) -> Reply<usize> {
+        let seats = Roster::here().of(said.root);
+        let took = seats.iter().filter(|seat| seat.say(&said.text)).count();
+        if let Some(hive) = self.hive.upgrade() {
+            let dropped = u64::try_from(seats.len().saturating_sub(took)).unwrap_or(u64::MAX);
+            hive.live.metrics.drops.with_label_values(&["said_full"]).inc_by(dropped);
         }
-        Reply::Now(())
+        Reply::Now(took)
     }
 }
 

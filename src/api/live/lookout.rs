@@ -1,18 +1,23 @@
 //! What nobody should have to look for: the causes of a `critical_alert`, measured once a second.
 //!
 //! Invariant: an alert is raised once when its cause begins and resolved once when it is over; who subscribes in between is
-//! told what is raised.
+//! told what is raised. Each change has a number, and each session takes those that it was not told of: none is lost on
+//! the way, and none is told twice.
+//!
+//! Invariant: one looks at a time. A look that was interrupted, or lasts too long, holds up the next one for five seconds at most.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
+use domain::Timestamp;
 use parking_lot::Mutex;
 use protocol::HealthStatus;
 use protocol::live::frame::{AlertView, Alerts, Body, Frame};
 use protocol::live::topic::Root;
+use rustix::fs::StatVfs;
+use tokio::task::JoinHandle;
 
 use crate::correlation;
 use crate::health;
@@ -20,6 +25,12 @@ use crate::state::Shared;
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(950);
+/// How long a look may take before somebody else looks: its thread hangs then.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+/// How long the disk may take to tell what is free.
+const DISK_WITHIN: Duration = Duration::from_secs(2);
+/// Changes that are kept for sessions that do not take them; there is at most one a second.
+const CHANGES_MAX: usize = 256;
 /// How long the writer may have work and commit nothing.
 const WRITER_STALLED: Duration = Duration::from_secs(5);
 /// Free space below which the disk is about to be full, of a hundred.
@@ -78,12 +89,19 @@ impl Cause {
 #[derive(Default)]
 pub(crate) struct Lookout {
     state: Mutex<State>,
-    is_looking: AtomicBool,
+    /// The question for free space that was not answered yet: a disk that hangs is not asked again and again.
+    disk: Mutex<Option<JoinHandle<rustix::io::Result<StatVfs>>>>,
 }
 
 struct State {
+    /// The number of the last look, when it began, and whether it goes on.
+    looks: u64,
     looked_at: Option<Instant>,
+    is_looking: bool,
     raised: BTreeMap<Cause, String>,
+    /// How often that has changed, and what was said of the last changes.
+    change: u64,
+    changes: VecDeque<ByteString>,
     /// The last commit, and since when it is the last although the writer has work.
     committed: (i64, Option<Instant>),
     /// Requests and those that ended with a 5xx, as they were counted.
@@ -94,11 +112,30 @@ struct State {
 impl Default for State {
     fn default() -> Self {
         Self {
+            looks: 0,
             looked_at: None,
+            is_looking: false,
             raised: BTreeMap::new(),
+            change: 0,
+            changes: VecDeque::new(),
             committed: (0, None),
             requests: VecDeque::new(),
             health: (HealthStatus::Healthy, HealthStatus::Healthy),
+        }
+    }
+}
+
+/// A look, until it is dropped.
+struct Looking<'a> {
+    lookout: &'a Lookout,
+    number: u64,
+}
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        let mut state = self.lookout.state.lock();
+        if state.looks == self.number {
+            state.is_looking = false;
         }
     }
 }
@@ -109,34 +146,69 @@ impl Lookout {
         self.state.lock().health
     }
 
-    /// Whether somebody should look now; whoever hears yes does.
-    pub(crate) fn is_due(&self) -> bool {
+    /// Begins a look, if one is due.
+    fn begin(&self, now: Instant) -> Option<Looking<'_>> {
         let mut state = self.state.lock();
-        if state.looked_at.is_some_and(|at| at.elapsed() < EVERY) || self.is_looking.load(Ordering::Acquire) {
-            return false;
+        let pause = if state.is_looking { LOOK_WITHIN } else { EVERY };
+        if state.looked_at.is_some_and(|at| now.saturating_duration_since(at) < pause) {
+            return None;
         }
-        state.looked_at = Some(Instant::now());
-        true
+        state.looks = state.looks.wrapping_add(1);
+        (state.looked_at, state.is_looking) = (Some(now), true);
+        Some(Looking { lookout: self, number: state.looks })
     }
 
-    /// What is raised now.
-    pub(crate) fn raised(&self) -> Option<Body> {
+    /// What is raised now, and the number of the last change.
+    pub(crate) fn raised(&self) -> (u64, Option<Body>) {
         let state = self.state.lock();
-        let views = state.raised.iter().map(|(cause, text)| view(*cause, "critical", text.clone()));
-        body(views.collect())
+        (state.change, state.body())
+    }
+
+    /// The number of the last change.
+    pub(crate) fn change(&self) -> u64 {
+        self.state.lock().change
+    }
+
+    /// What has changed since a change, in order, and the number of the last one. Who has missed too many of them is told
+    /// what is raised now.
+    pub(crate) fn changes_after(&self, told: u64, now: Timestamp) -> (u64, Vec<ByteString>) {
+        let state = self.state.lock();
+        let missed = usize::try_from(state.change.saturating_sub(told)).unwrap_or(usize::MAX);
+        let texts = match state.changes.len().checked_sub(missed) {
+            Some(known) => state.changes.iter().skip(known).cloned().collect(),
+            None => state.body().map(|body| text(body, now)).into_iter().collect(),
+        };
+        (state.change, texts)
+    }
+
+    /// Free space of the disk of the data folder, of a hundred; nothing where it cannot be told.
+    async fn free_percent(&self, hive: &Shared) -> Option<u64> {
+        let folder = hive.facts.data_dir.clone();
+        let asked = self.disk.lock().take();
+        let mut asked =
+            asked.unwrap_or_else(|| tokio::task::spawn_blocking(move || rustix::fs::statvfs(&folder)));
+        let Ok(told) = tokio::time::timeout(DISK_WITHIN, &mut asked).await else {
+            *self.disk.lock() = Some(asked);
+            return None;
+        };
+        let told = told.ok()?.ok()?;
+        told.f_bavail.saturating_mul(100).checked_div(told.f_blocks)
     }
 }
 
-/// Looks, and tells what has changed.
+/// Looks, where that is due, and tells what has changed.
 pub(crate) async fn look(hive: &Arc<Shared>) {
-    if hive.live.lookout.is_looking.swap(true, Ordering::AcqRel) {
-        return;
-    }
+    let lookout = &hive.live.lookout;
+    let Some(looking) = lookout.begin(Instant::now()) else { return };
     let whole = health::whole(hive).await;
-    let free = free_percent(hive).await;
+    let free = lookout.free_percent(hive).await;
     let database = whole.components.get("database").map_or(HealthStatus::Healthy, |part| part.status);
     let changed = {
-        let mut state = hive.live.lookout.state.lock();
+        let mut state = lookout.state.lock();
+        if state.looks != looking.number {
+            // Somebody has looked since.
+            return;
+        }
         state.health = (whole.status, database);
         let mut seen = BTreeMap::new();
         if let Some(stalled) = state.writer_stalled(hive) {
@@ -145,8 +217,7 @@ pub(crate) async fn look(hive: &Arc<Shared>) {
         if database == HealthStatus::Unhealthy {
             seen.insert(Cause::DatabaseLost, "the database does not answer".to_owned());
         }
-        if let Some(free) = free.filter(|free| *free < DISK_FREE_PERCENT) {
-            let text = format!("less than {DISK_FREE_PERCENT} % of the data folder's disk is free: {free} %");
+        if let Some(text) = state.disk_nearly_full(free) {
             seen.insert(Cause::DiskNearlyFull, text);
         }
         if let Some(stalled) = hive.registry.arbiters().into_iter().find(|arbiter| arbiter.is_stalled) {
@@ -160,17 +231,13 @@ pub(crate) async fn look(hive: &Arc<Shared>) {
         if let Some(text) = state.errors(hive) {
             seen.insert(Cause::ErrorBudgetBurn, text);
         }
-        state.change(seen)
+        let changed = state.change(seen);
+        state.keep(changed.clone(), hive.clock.now());
+        changed
     };
     for alert in &changed {
         tracing::warn!(ws.r#type = "critical_alert", level = alert.level, reason = alert.message, "alert");
     }
-    if let Some(body) = body(changed) {
-        let timestamp = hive.clock.now();
-        let text = Frame { body, timestamp, correlation_id: correlation::made().to_string() }.text();
-        hive.live.say(Root::Alerts, &ByteString::from(text));
-    }
-    hive.live.lookout.is_looking.store(false, Ordering::Release);
 }
 
 impl State {
@@ -185,6 +252,17 @@ impl State {
         (waits >= WRITER_STALLED).then(|| {
             format!("the writer has {depth} commands and has committed nothing for {} s", waits.as_secs())
         })
+    }
+
+    /// A disk that does not answer is as it was.
+    fn disk_nearly_full(&self, free: Option<u64>) -> Option<String> {
+        match free {
+            Some(free) if free < DISK_FREE_PERCENT => {
+                Some(format!("less than {DISK_FREE_PERCENT} % of the data folder's disk is free: {free} %"))
+            }
+            Some(_) => None,
+            None => self.raised.get(&Cause::DiskNearlyFull).cloned(),
+        }
     }
 
     fn errors(&mut self, hive: &Shared) -> Option<String> {
@@ -219,6 +297,21 @@ impl State {
         self.raised = seen;
         changed
     }
+
+    /// Keeps what has changed for those who hear alerts.
+    fn keep(&mut self, changed: Vec<AlertView>, now: Timestamp) {
+        let Some(body) = body(changed) else { return };
+        self.change = self.change.wrapping_add(1);
+        self.changes.push_back(text(body, now));
+        if self.changes.len() > CHANGES_MAX {
+            self.changes.pop_front();
+        }
+    }
+
+    /// What is raised now.
+    fn body(&self) -> Option<Body> {
+        body(self.raised.iter().map(|(cause, text)| view(*cause, "critical", text.clone())).collect())
+    }
 }
 
 fn view(cause: Cause, level: &str, text: String) -> AlertView {
@@ -234,12 +327,9 @@ fn body(alerts: Vec<AlertView>) -> Option<Body> {
     (!alerts.is_empty()).then_some(Body::CriticalAlert { subscription, data: Alerts { alerts } })
 }
 
-/// Free space of the disk of the data folder, of a hundred; nothing where it cannot be told.
-async fn free_percent(hive: &Shared) -> Option<u64> {
-    let folder = hive.facts.data_dir.clone();
-    // A network disk may take its time.
-    let asked = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&folder)).await.ok()?.ok()?;
-    asked.f_bavail.saturating_mul(100).checked_div(asked.f_blocks)
+/// The frame: the same bytes for everybody.
+fn text(body: Body, timestamp: Timestamp) -> ByteString {
+    Frame { body, timestamp, correlation_id: correlation::made().to_string() }.text().into()
 }
 
 #[cfg(test)]
@@ -266,5 +356,62 @@ mod tests {
         let both = told(&[Cause::DiskNearlyFull]);
         assert_eq!(both, ["critical disk_nearly_full: why", "resolved database_lost: why"]);
         assert_eq!(told(&[]), ["resolved disk_nearly_full: why"]);
+    }
+
+    #[test]
+    fn one_looks_at_a_time_and_one_that_is_interrupted_or_hangs_does_not_end_the_others() {
+        let (lookout, now) = (Lookout::default(), Instant::now());
+        let after = |ms| now + Duration::from_millis(ms);
+        let first = lookout.begin(now).unwrap();
+        assert!(lookout.begin(after(1_000)).is_none(), "one looks");
+        drop(first);
+        assert!(lookout.begin(after(949)).is_none(), "it is not due");
+        let hanging = lookout.begin(after(950)).unwrap();
+        assert!(lookout.begin(after(5_949)).is_none());
+        let other = lookout.begin(after(5_950)).unwrap();
+        drop(hanging);
+        assert!(lookout.begin(after(7_000)).is_none(), "the end of one that hung is not the other's");
+        drop(other);
+        assert!(lookout.begin(after(7_000)).is_some());
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_as_it_was() {
+        let mut state = State::default();
+        assert_eq!(state.disk_nearly_full(None), None);
+        let full = state.disk_nearly_full(Some(4)).unwrap();
+        state.raised.insert(Cause::DiskNearlyFull, full.clone());
+        assert_eq!(state.disk_nearly_full(None), Some(full));
+        assert_eq!(state.disk_nearly_full(Some(5)), None);
+    }
+
+    #[test]
+    fn each_change_is_told_once_and_who_missed_too_many_is_told_what_is_raised() {
+        let (lookout, now) = (Lookout::default(), Timestamp::from_micros(0));
+        let change = |causes: &[Cause]| {
+            let mut state = lookout.state.lock();
+            let changed = state.change(seen(causes));
+            state.keep(changed, now);
+        };
+        let told = |after: u64| {
+            let (number, texts) = lookout.changes_after(after, now);
+            let level = |text: ByteString| if text.contains("resolved") { "resolved" } else { "critical" };
+            (number, texts.into_iter().map(level).collect::<Vec<_>>())
+        };
+        assert_eq!(told(0), (0, vec![]));
+        change(&[Cause::DatabaseLost]);
+        change(&[Cause::DatabaseLost]);
+        change(&[]);
+        assert_eq!(told(0), (2, vec!["critical", "resolved"]), "also what was over before somebody asked");
+        assert_eq!(told(1), (2, vec!["resolved"]));
+        assert_eq!(told(2), (2, vec![]));
+        for _ in 0..CHANGES_MAX {
+            change(&[Cause::DatabaseLost]);
+            change(&[]);
+        }
+        assert_eq!(told(2), (514, vec![]), "what is over");
+        change(&[Cause::DatabaseLost]);
+        assert_eq!(told(2), (515, vec!["critical"]), "what is raised");
+        assert_eq!(told(515 - 256).1.len(), 256);
     }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use feed::Log;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
-use protocol::live::topic::Root;
 use serde_json::{Value, json};
 
 use super::book::Book;
 
-/// Upper bounds of the time from a commit to the write of its frame, in seconds.
+/// Upper bounds of the time from a commit to where its frame is handed over, in seconds.
 const PUBLISH_SECONDS: [f64; 12] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1.0, 5.0];
 /// Upper bounds of how many sessions a wake-up concerns.
@@ -104,7 +104,8 @@ impl LiveMetrics {
             subscriptions,
             publish_seconds: histogram(
                 "hive_ws_publish_seconds",
-                "From the commit of an event to the write of its frame; the newest of each write",
+                "From the commit of an event to where its frame is handed to the socket's library; the oldest event of each \
+                 write, which waited longest. Socket and network come on top",
                 &PUBLISH_SECONDS,
             )?,
             fan_out: histogram("hive_ws_fan_out_sessions", "Sessions that a wake-up concerns", &FAN_OUT)?,
@@ -112,10 +113,11 @@ impl LiveMetrics {
         })
     }
 
-    /// Shows how many sessions are subscribed to what.
-    pub(crate) fn count_subscriptions(&self, book: &Book) {
-        for root in Root::ALL {
-            let count = i64::try_from(book.subscribed(root)).unwrap_or(i64::MAX);
+    /// Measures what is not counted as it happens; before every look at the metrics.
+    pub(crate) fn measure(&self, book: &Book, log: &Log) {
+        self.held_events.set(i64::try_from(log.held()).unwrap_or(i64::MAX));
+        for (root, count) in book.subscribed() {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.subscriptions.with_label_values(&[root.as_str()]).set(count);
         }
     }

@@ -123,6 +123,13 @@ impl Roster {
         self.inner.borrow().seats.values().map(|place| Rc::clone(&place.seat)).collect()
     }
 
+    /// The seats that are subscribed to anything; a worker's is not.
+    pub(crate) fn watching(&self) -> Vec<Rc<Seat>> {
+        let inner = self.inner.borrow();
+        let places = inner.seats.values().filter(|place| !place.topics.is_empty());
+        places.map(|place| Rc::clone(&place.seat)).collect()
+    }
+
     /// The seat of a connection.
     pub(crate) fn find(&self, id: &str) -> Option<Rc<Seat>> {
         let inner = self.inner.borrow();
@@ -157,8 +164,9 @@ impl Roster {
         let inner = self.inner.borrow();
         let (mut count, mut lagging) = (0_usize, Vec::new());
         for (key, place) in &inner.seats {
-            let is_any = concerned.roots == u8::MAX;
-            if is_any || place.roots & concerned.roots != 0 || concerned.keys.contains(key) {
+            let is_any = concerned.roots == u8::MAX && !place.topics.is_empty();
+            let awaits = place.seat.awaited_growth();
+            if is_any || awaits || place.roots & concerned.roots != 0 || concerned.keys.contains(key) {
                 count = count.saturating_add(1);
                 if !place.seat.ring(now) {
                     lagging.push(Arc::clone(&place.seat.id));

@@ -19,7 +19,7 @@ use crate::principal::Principal;
 
 /// Two missed rings closer than this are one: the longest pause between two wake-ups.
 const MISS_EVERY: Duration = Duration::from_millis(30);
-/// Things said to a session that did not take them yet; alerts are never dropped, and beyond this nothing else is kept.
+/// Words of operators for a session that did not take them yet; beyond this they are dropped and counted.
 const SAID_MAX: usize = 256;
 
 /// What a session is asked to do.
@@ -29,6 +29,8 @@ pub(crate) struct Orders {
     pub(crate) ping: bool,
     /// The newest wins.
     pub(crate) updates: Option<Rc<Updates>>,
+    /// Look what became of alerts.
+    pub(crate) alerts: bool,
     pub(crate) said: Vec<ByteString>,
 }
 
@@ -43,6 +45,12 @@ pub(crate) struct Seat {
     missed: Cell<u32>,
     missed_at: Cell<Option<Instant>>,
     is_lagging: Cell<bool>,
+    /// It waits for the log to grow, whomever that concerns.
+    awaits_growth: Cell<bool>,
+    /// Bytes of events that were taken in the present poll of the body.
+    pub(crate) taken_bytes: Cell<usize>,
+    /// The last change of alerts that it was told of.
+    pub(crate) alerts_told: Cell<u64>,
     pub(crate) heard_at: Cell<Instant>,
     pub(crate) pinged_at: Cell<Instant>,
     waker: RefCell<Option<Waker>>,
@@ -60,6 +68,9 @@ impl Seat {
             missed: Cell::new(0),
             missed_at: Cell::new(None),
             is_lagging: Cell::new(false),
+            awaits_growth: Cell::new(false),
+            taken_bytes: Cell::new(0),
+            alerts_told: Cell::new(0),
             heard_at: Cell::new(now),
             pinged_at: Cell::new(now),
             waker: RefCell::default(),
@@ -83,9 +94,20 @@ impl Seat {
         false
     }
 
-    /// Rings for itself: more is there than one poll may take.
+    /// Rings for itself, for the next poll of the body: more is there than one may take.
     pub(crate) fn ring_again(&self) {
         self.is_rung.set(true);
+        self.is_spent.set(true);
+    }
+
+    /// It wants to be rung when the log has grown, also by what does not concern it.
+    pub(crate) fn await_growth(&self) {
+        self.awaits_growth.set(true);
+    }
+
+    /// Whether it waited for the log to grow.
+    pub(crate) fn awaited_growth(&self) -> bool {
+        self.awaits_growth.take()
     }
 
     /// Changes what is asked, and rings.
@@ -97,8 +119,8 @@ impl Seat {
     }
 
     /// Hands something over to be said. False: too much waits already.
-    pub(crate) fn say(&self, text: &ByteString, is_alert: bool) -> bool {
-        let has_room = is_alert || self.orders.borrow().said.len() < SAID_MAX;
+    pub(crate) fn say(&self, text: &ByteString) -> bool {
+        let has_room = self.orders.borrow().said.len() < SAID_MAX;
         if has_room {
             self.order(|orders| orders.said.push(text.clone()));
         }
@@ -118,6 +140,7 @@ impl Seat {
     /// The body is polled: the bell may be heard once more.
     pub(crate) fn begin_poll(&self) {
         self.is_spent.set(false);
+        self.taken_bytes.set(0);
     }
 
     /// Whether the bell rings for the next poll of the body.
@@ -155,5 +178,74 @@ impl Stream for Rings {
             *waker = Some(cx.waker().clone());
         }
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Role;
+    use runtime::Caller;
+
+    use super::*;
+
+    fn seat() -> Rc<Seat> {
+        Seat::new(Arc::from("ws_1"), Principal { caller: Caller::hive(), role: Role::Admin, key: None })
+    }
+
+    /// Whether the bell is heard in the present poll of the body.
+    fn is_heard(seat: &Rc<Seat>) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(&mut Rings(Rc::clone(seat))).poll_next(&mut context).is_ready()
+    }
+
+    #[test]
+    fn the_fifth_ring_that_is_not_heard_is_told_once_and_those_close_together_are_one() {
+        let (seat, now) = (seat(), Instant::now());
+        let ring = |after_ms: u64| seat.ring(now + Duration::from_millis(after_ms));
+        assert!(ring(0), "it waits to be heard");
+        assert!([1, 30, 31, 60, 61, 91, 100].into_iter().all(ring), "missed at 1, 31, 61 and 91");
+        assert!(seat.is_blocked() && !seat.take().1);
+        assert!(ring(120), "29 ms behind the fourth");
+        assert!(!ring(121), "the fifth");
+        assert!(ring(151) && ring(181), "it was told");
+        assert!(seat.take().1 && !seat.take().1);
+        seat.begin_poll();
+        assert!(is_heard(&seat) && !seat.is_blocked());
+        assert!(ring(200) && [201, 231, 261, 291].into_iter().all(ring), "it counts anew");
+        assert!(!ring(321));
+    }
+
+    #[test]
+    fn the_bell_is_heard_once_a_poll_of_the_body_and_what_is_too_much_for_one_comes_with_the_next() {
+        let (seat, now) = (seat(), Instant::now());
+        seat.ring(now);
+        assert!(is_heard(&seat));
+        seat.ring(now);
+        assert!(!is_heard(&seat) && seat.wants_poll());
+        seat.taken_bytes.set(1);
+        seat.begin_poll();
+        assert!(is_heard(&seat) && seat.taken_bytes.get() == 0);
+        seat.begin_poll();
+        seat.ring_again();
+        assert!(!is_heard(&seat) && seat.wants_poll());
+        seat.begin_poll();
+        assert!(is_heard(&seat) && !seat.wants_poll());
+    }
+
+    #[test]
+    fn of_what_operators_say_256_words_wait() {
+        let seat = seat();
+        let text = ByteString::from_static("{}");
+        assert_eq!((0..300).filter(|_| seat.say(&text)).count(), 256);
+        assert_eq!(seat.take().0.said.len(), 256);
+        assert!(seat.say(&text), "there is room again");
+    }
+
+    #[test]
+    fn who_waits_for_the_log_to_grow_is_asked_once() {
+        let seat = seat();
+        assert!(!seat.awaited_growth());
+        seat.await_growth();
+        assert!(seat.awaited_growth() && !seat.awaited_growth());
     }
 }

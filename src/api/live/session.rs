@@ -3,26 +3,26 @@
 //! Started by [`super::connect`], owned by the socket, temporary under the session supervisor. It decides; what is to
 //! be done goes into the [`Outbox`].
 //!
-//! Invariant: events leave in the order of the log; a replay of topics that joined later ends before the stream goes on.
+//! Invariant: an event is sent once to the topics that a session has: what is taken up at a place leaves out what another
+//! topic has brought.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytestring::ByteString;
-use domain::Timestamp;
-use feed::{Cursor, Entry, HistoryError, Look};
+use feed::{Cursor, HistoryError};
 use protocol::live::CONTRACT_VERSION;
 use protocol::live::frame::{Body, ConnectionFacts, Frame};
-use protocol::live::limits::{Ending, MESSAGE_BYTES_HARD_MAX, WAKE_BYTES};
+use protocol::live::limits::{Ending, MESSAGE_BYTES_HARD_MAX};
 use protocol::live::topic::{Root, Topic};
 
+use super::admission::tell_end;
 use super::bucket::Bucket;
 use super::greeting::Greeting;
-use super::measure::{self, Updates};
-use super::admission::tell_end;
 use super::guard::Valve;
+use super::measure::{self, Updates};
 use super::outbox::{Heard, News, Out, Outbox, Party};
-use super::replay::{Reach, Replay, reach};
+use super::replay::{Reach, Replay, Wish, reach};
 use super::roster::{Key, Roster};
 use super::seat::Seat;
 use super::subscriptions::{Subscriptions, Watcher};
@@ -41,11 +41,13 @@ pub(crate) struct Session {
     pub(crate) bucket: Bucket,
     /// Questions that wait for the one that is being answered.
     pub(crate) questions: super::ask::Questions,
-    cursor: Cursor,
-    replay: Option<Replay>,
-    update: Option<Rc<Updates>>,
+    pub(super) cursor: Cursor,
+    /// Topics that are taken up at a place now, and those that are next.
+    pub(super) replay: Option<Replay>,
+    pub(super) wishes: VecDeque<Wish>,
+    pub(super) update: Option<Rc<Updates>>,
     /// An errand is under way without which the stream cannot go on.
-    is_held: bool,
+    pub(super) is_held: bool,
     /// Why it ends, once it does.
     pub(crate) ending: Option<Ending>,
 }
@@ -67,6 +69,7 @@ impl Session {
             bucket,
             questions: super::ask::Questions::default(),
             replay: None,
+            wishes: VecDeque::new(),
             update: None,
             is_held: false,
             ending: None,
@@ -78,7 +81,7 @@ impl Session {
     pub(crate) fn open(&mut self, out: &mut Outbox) {
         let max = self.hive.live.settings.subscriptions_max;
         let written = std::mem::take(&mut self.greeting.topics);
-        let added = self.subscriptions.add(&written, &self.watcher, max);
+        let added = self.subscriptions.add(&written, &self.watcher, max, self.cursor.place());
         self.subscribed();
         let body = Body::ConnectionEstablished {
             connection_id: self.greeting.id.to_string(),
@@ -107,11 +110,24 @@ impl Session {
         }
     }
 
-    /// Who begins to hear alerts is told what is raised.
+    /// Who begins to hear alerts is told what is raised; changes from then on are its own.
     pub(crate) fn tell_alerts(&self, added: &[Topic], out: &mut Outbox) {
-        let hears = added.iter().any(|topic| topic.root() == Root::Alerts);
-        if let Some(raised) = self.hive.live.lookout.raised().filter(|_| hears) {
-            self.say(raised, None, out);
+        if added.iter().any(|topic| topic.root() == Root::Alerts) {
+            let (change, raised) = self.hive.live.lookout.raised();
+            self.seat.alerts_told.set(change);
+            if let Some(raised) = raised {
+                self.say(raised, None, out);
+            }
+        }
+    }
+
+    /// Tells what became of alerts since it was last told.
+    fn tell_changed_alerts(&self, out: &mut Outbox) {
+        if self.subscriptions.topics().iter().any(|topic| topic.root() == Root::Alerts) {
+            let (change, texts) =
+                self.hive.live.lookout.changes_after(self.seat.alerts_told.get(), self.hive.clock.now());
+            self.seat.alerts_told.set(change);
+            texts.into_iter().for_each(|text| self.send(text, out));
         }
     }
 
@@ -128,10 +144,13 @@ impl Session {
             return self.end(Ending::SlowConsumer, out);
         }
         if is_lagging && self.cursor.lag() > 0 && !self.is_held {
-            self.skip(out);
+            self.skip("slow_consumer", out);
         }
         if orders.ping {
             out.push(Out::Ping);
+        }
+        if orders.alerts {
+            self.tell_changed_alerts(out);
         }
         for text in orders.said {
             self.send(text, out);
@@ -156,11 +175,13 @@ impl Session {
             News::History(found) => {
                 self.is_held = false;
                 match found {
-                    Ok(entries) => self.replayed(&entries, out),
-                    Err(HistoryError::Gone { .. }) => self.skip(out),
+                    // It goes on with the next poll.
+                    Ok(entries) if !entries.is_empty() => return self.replayed(&entries, out),
+                    Ok(_) => {}
+                    Err(HistoryError::Gone { .. }) => self.skip("history_gone", out),
                     Err(HistoryError::Read(error)) => {
                         tracing::warn!(session.id = &*self.greeting.id, %error, "history cannot be read");
-                        self.skip(out);
+                        self.skip("history_unreadable", out);
                     }
                 }
             }
@@ -170,47 +191,53 @@ impl Session {
 
     fn resume(&mut self, reach: Reach, out: &mut Outbox) {
         self.is_held = false;
-        let result = if reach.is_whole { "recovered" } else { "not_recovered" };
+        let Reach { is_whole, from, head, wish } = reach;
+        let result = if is_whole { "recovered" } else { "not_recovered" };
         self.hive.live.metrics.resumes.with_label_values(&[result]).inc();
         tracing::debug!(
             session.id = &*self.greeting.id,
             correlation_id = &*self.principal.caller.correlation_id,
             result,
-            from = reach.from,
-            to = reach.head,
+            from,
+            to = head,
             "session resumes"
         );
-        let body = Body::Resumed { recovered: reach.is_whole, from: reach.from, to: reach.head };
-        self.say(body, None, out);
-        match (reach.is_whole, reach.joined) {
+        let (correlation_id, joined) = match wish {
+            Some(wish) => (wish.correlation_id, Some(wish.joined)),
+            None => (None, None),
+        };
+        self.say(Body::Resumed { recovered: is_whole, from, to: head }, correlation_id, out);
+        match (is_whole, joined) {
             (false, None) => self.show_state(out),
-            (false, Some(_)) => self.skip(out),
-            (true, None) => self.cursor.jump(reach.from),
-            (true, Some(joined)) => {
-                let until = self.cursor.place();
-                if reach.from < until {
-                    let cursor = self.hive.feed.log().follow(reach.from);
-                    self.replay = Some(Replay { cursor, joined, until });
-                }
+            (false, Some(_)) => self.skip(result, out),
+            (true, None) => {
+                self.cursor.jump(from);
+                self.subscriptions.begin_at(from, None);
+            }
+            (true, Some(mut joined)) => {
+                joined.keep(&self.subscriptions);
+                // Up to where the last of them began; what came since they have.
+                let until = self.subscriptions.begins(&joined).filter(|until| from < *until);
+                self.replay = until.map(|until| {
+                    let cursor = self.hive.feed.log().follow(from);
+                    Replay { cursor, joined, from, until }
+                });
             }
         }
     }
 
-    /// Topics that joined are taken up at a place.
-    pub(crate) fn take_up(
-        &mut self,
-        place: protocol::live::client::Place,
-        joined: Subscriptions,
-        out: &mut Outbox,
-    ) {
+    /// Topics are taken up at a place.
+    pub(super) fn take_up(&mut self, wish: Wish, out: &mut Outbox) {
         self.is_held = true;
-        let hive = self.hive.clone();
-        out.errand(async move { News::Reach(reach(hive, place, Some(joined)).await) });
+        let (hive, place) = (self.hive.clone(), wish.place.clone());
+        out.errand(async move { News::Reach(reach(hive, place, Some(wish)).await) });
     }
 
-    /// Whether the stream waits for something; a place to take up must not overtake another one.
-    pub(crate) const fn is_held(&self) -> bool {
-        self.is_held || self.replay.is_some()
+    /// Of topics that are not heard any more, what they missed is not told any more either.
+    pub(super) fn forget(&mut self) {
+        if let Some(replay) = &mut self.replay {
+            replay.joined.keep(&self.subscriptions);
+        }
     }
 
     /// The state as it is, and the cursor right behind it.
@@ -218,6 +245,7 @@ impl Session {
         let (snapshot, offset) = measure::snapshot(&self.hive, &self.subscriptions);
         self.replay = None;
         self.cursor.jump(offset);
+        self.subscriptions.begin_at(offset, None);
         let body = Body::DashboardInitialized {
             subscriptions: self.subscriptions.texts(),
             connection_info: ConnectionFacts {
@@ -234,7 +262,7 @@ impl Session {
     }
 
     /// Leaves out what is there, says so, and goes on behind the state as it is now.
-    fn skip(&mut self, out: &mut Outbox) {
+    fn skip(&mut self, reason: &'static str, out: &mut Outbox) {
         let place = self.replay.as_ref().map_or(self.cursor.place(), |replay| replay.cursor.place());
         let at = out.out.len();
         self.show_state(out);
@@ -242,11 +270,11 @@ impl Session {
         if to < from {
             return;
         }
-        self.hive.live.metrics.drops.with_label_values(&["slow_consumer"]).inc_by(wide(to - from + 1));
+        self.hive.live.metrics.drops.with_label_values(&[reason]).inc_by(wide(to - from + 1));
         tracing::info!(
             session.id = &*self.greeting.id,
             correlation_id = &*self.principal.caller.correlation_id,
-            reason = "slow_consumer",
+            reason,
             from,
             to,
             "events skipped"
@@ -254,88 +282,6 @@ impl Session {
         let skipped = self.text(Body::EventsSkipped { from, to }, None);
         self.count_sent(&skipped);
         out.out.insert(at, Out::Text(skipped));
-    }
-
-    /// Sends what the log has, up to what one poll may take.
-    pub(crate) fn pump(&mut self, out: &mut Outbox) {
-        let mut taken = Taken::default();
-        self.pump_log(&mut taken, out);
-        self.count_events(&taken);
-    }
-
-    fn pump_log(&mut self, taken: &mut Taken, out: &mut Outbox) {
-        while !self.is_held {
-            if let Some(replay) = &mut self.replay {
-                let wanted = |entry: &Entry| replay.joined.want(entry) && entry.tenant == self.watcher.tenant;
-                match replay.cursor.look(replay.until, |entry| taken.take(entry, wanted(entry), out)) {
-                    Look::Done => self.replay = None,
-                    Look::Paused => return self.seat.ring_again(),
-                    Look::Older => return self.fetch(out),
-                }
-                continue;
-            }
-            let place = self.cursor.place();
-            let pending = self.update.as_ref().filter(|update| update.offset >= place);
-            let until = pending.map_or(i64::MAX, |update| update.offset);
-            let wanted =
-                |entry: &Entry| self.subscriptions.want(entry) && entry.tenant == self.watcher.tenant;
-            match self.cursor.look(until, |entry| taken.take(entry, wanted(entry), out)) {
-                Look::Paused => return self.seat.ring_again(),
-                Look::Older => return self.fetch(out),
-                Look::Done => match self.update.take() {
-                    // What the ring does not have yet comes with the next ring of the bell.
-                    Some(update) if update.offset > self.cursor.place() => {
-                        self.update = Some(update);
-                        return;
-                    }
-                    Some(update) if update.offset == self.cursor.place() => {
-                        let texts: Vec<ByteString> = update.of(&self.subscriptions).cloned().collect();
-                        texts.into_iter().for_each(|text| self.send(text, out));
-                    }
-                    // One that is out of date: the next is at most a second away.
-                    Some(_) => {}
-                    None => return,
-                },
-            }
-        }
-    }
-
-    fn count_events(&self, taken: &Taken) {
-        let metrics = &self.hive.live.metrics;
-        metrics.sent_bytes.inc_by(wide_size(taken.bytes));
-        metrics.sent_messages.with_label_values(&["event"]).inc_by(wide_size(taken.count));
-        if let Some(at) = taken.newest_at {
-            let waited_us = self.hive.clock.now().as_micros().saturating_sub(at.as_micros()).max(0);
-            let waited = Duration::from_micros(u64::try_from(waited_us).unwrap_or(0));
-            metrics.publish_seconds.observe(waited.as_secs_f64());
-        }
-    }
-
-    fn fetch(&mut self, out: &mut Outbox) {
-        let cursor = self.replay.as_ref().map_or(&self.cursor, |replay| &replay.cursor);
-        let history = self.hive.feed.history(cursor, &self.hive.readers);
-        self.is_held = true;
-        out.errand(async move { News::History(history.await) });
-    }
-
-    fn replayed(&mut self, entries: &[Entry], out: &mut Outbox) {
-        let Some(last) = entries.last() else { return };
-        let mut taken = Taken::default();
-        for entry in entries {
-            let is_wanted = match &self.replay {
-                Some(replay) => entry.seq <= replay.until && replay.joined.want(entry),
-                None => self.subscriptions.want(entry),
-            };
-            taken.take(entry, is_wanted && entry.tenant == self.watcher.tenant, out);
-        }
-        // How old history is says nothing of how fast it was sent.
-        taken.newest_at = None;
-        self.count_events(&taken);
-        let cursor = self.replay.as_mut().map_or(&mut self.cursor, |replay| &mut replay.cursor);
-        cursor.jump(last.seq);
-        // The rest when this is written.
-        self.is_held = false;
-        self.seat.ring_again();
     }
 
     /// Ends it, and says why.
@@ -372,7 +318,7 @@ impl Session {
     }
 
     /// Sends what was written for many.
-    fn send(&self, text: ByteString, out: &mut Outbox) {
+    pub(super) fn send(&self, text: ByteString, out: &mut Outbox) {
         self.count_sent(&text);
         out.push(Out::Text(text));
     }
@@ -392,8 +338,6 @@ impl Session {
     pub(crate) fn subscribed(&self) {
         Roster::here().subscribe(self.key, self.subscriptions.topics());
         self.hive.live.book.subscribe(&self.greeting.id, self.subscriptions.texts());
-        let live = &self.hive.live;
-        live.metrics.count_subscriptions(&live.book);
         tracing::debug!(
             session.id = &*self.greeting.id,
             correlation_id = &*self.principal.caller.correlation_id,
@@ -455,32 +399,10 @@ impl Drop for Session {
     }
 }
 
-/// The share of one poll.
-#[derive(Default)]
-struct Taken {
-    bytes: usize,
-    count: usize,
-    /// When the last of it was committed.
-    newest_at: Option<Timestamp>,
-}
-
-impl Taken {
-    /// Takes an event where it is wanted. False: that is enough for this poll.
-    fn take(&mut self, entry: &Entry, is_wanted: bool, out: &mut Outbox) -> bool {
-        if is_wanted && !entry.encoded.frame.is_empty() {
-            self.bytes = self.bytes.saturating_add(entry.encoded.frame.len());
-            self.count = self.count.saturating_add(1);
-            self.newest_at = Some(entry.at);
-            out.push(Out::Text(entry.encoded.frame.clone()));
-        }
-        self.bytes < WAKE_BYTES
-    }
-}
-
 fn wide(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
-fn wide_size(count: usize) -> u64 {
+pub(super) fn wide_size(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }

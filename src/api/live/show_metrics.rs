@@ -20,7 +20,7 @@ pub(crate) async fn show_live_metrics(
     _: NoQuery,
 ) -> Answer {
     let metrics = &hive.live.metrics;
-    metrics.held_events.set(i64::try_from(hive.feed.log().held()).unwrap_or(i64::MAX));
+    metrics.measure(&hive.live.book, hive.feed.log());
     let accept = http.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.trim_start().starts_with("application/json")) {
         return ok(&metrics.json());

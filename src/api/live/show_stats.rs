@@ -16,7 +16,7 @@ use crate::state::Hive;
 pub(crate) async fn show_stats(hive: Hive, _: Allowed<ReadHive>, _: NoQuery) -> Answer {
     ok(&LiveStatsView {
         websocket_stats: hive.live.book.view(),
-        endpoints: Endpoint::ALL.map(|endpoint| format!("{ROOT}{}", endpoint.as_str())).to_vec(),
+        endpoints: Endpoint::WATCHING.map(|endpoint| format!("{ROOT}{}", endpoint.as_str())).to_vec(),
         subscription_types: Root::ALL.map(|root| root.as_str().to_owned()).to_vec(),
         last_updated: hive.clock.now(),
     })

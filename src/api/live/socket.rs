@@ -1,4 +1,5 @@
-//! The carrier of a session, a watcher's or a worker's: the only file that names `actix-web-actors`, which upstream keeps but does not develop.
+//! The carrier of a session, a watcher's or a worker's: the only file that names `actix-web-actors`, which upstream keeps but does
+//! not develop.
 //!
 //! The library polls the session as the body of the response that upgraded the connection, and not while its buffer for
 //! the socket is full. [`Paced`] makes use of that: each poll lets the session read the log once.
@@ -8,7 +9,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler, WrapFuture};
@@ -43,11 +44,18 @@ pub(crate) struct Socket<P: Party> {
     party: P,
     client: Client,
     too_large: TooLarge,
-    /// The beginning of a message of many frames, and whether it is a text.
-    parts: Option<(Vec<u8>, bool)>,
+    /// The beginning of a message of many frames.
+    parts: Option<Parts>,
     /// The client has said goodbye.
     is_closed: bool,
     _holds: Holds,
+}
+
+/// A message of many frames, as far as it has come.
+struct Parts {
+    bytes: Vec<u8>,
+    is_text: bool,
+    frames: usize,
 }
 
 /// The answer to a handshake, still without its body.
@@ -151,29 +159,34 @@ impl<P: Party> Socket<P> {
     }
 
     fn part(&mut self, item: Item, context: &mut WebsocketContext<Self>) {
+        // A long message is a sign of life before it is whole.
+        self.party.seat().heard_at.set(Instant::now());
+        let begun = |is_text| Some(Parts { bytes: Vec::new(), is_text, frames: 0 });
         let (piece, is_last) = match item {
             Item::FirstText(piece) => {
-                self.parts = Some((Vec::new(), true));
+                self.parts = begun(true);
                 (piece, false)
             }
             Item::FirstBinary(piece) => {
-                self.parts = Some((Vec::new(), false));
+                self.parts = begun(false);
                 (piece, false)
             }
             Item::Continue(piece) => (piece, false),
             Item::Last(piece) => (piece, true),
         };
-        let Some((bytes, is_text)) = &mut self.parts else { return };
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > self.party.message_bytes_hard_max() {
+        let Some(parts) = &mut self.parts else { return };
+        parts.bytes.extend_from_slice(&piece);
+        // A frame counts as a byte: frames of nothing do not go on for ever.
+        parts.frames = parts.frames.saturating_add(1);
+        let bytes_max = self.party.message_bytes_hard_max();
+        if parts.bytes.len() > bytes_max || parts.frames > bytes_max {
             self.parts = None;
             return self.end(Ending::TooLarge, context);
         }
         if !is_last {
             return;
         }
-        let (whole, is_text) = (std::mem::take(bytes), *is_text);
-        self.parts = None;
+        let Some(Parts { bytes: whole, is_text, .. }) = self.parts.take() else { return };
         if !is_text {
             return self.hear(Heard::Binary(whole.len()), context);
         }

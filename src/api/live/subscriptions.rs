@@ -14,11 +14,19 @@ use crate::principal::Principal;
 const TOLD_CHARS: usize = 64;
 
 /// The subscriptions of a session, by their text.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
-    topics: BTreeMap<Box<str>, Topic>,
+    topics: BTreeMap<Box<str>, Subscribed>,
     /// Topics as a whole, one bit each.
     roots: u8,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+struct Subscribed {
+    topic: Topic,
+    /// The session has, or gets, every event of it after this one.
+    since: i64,
 }
 
 /// What became of a wish to subscribe.
@@ -60,8 +68,8 @@ impl Watcher {
 }
 
 impl Subscriptions {
-    /// Adds topics as they are written, at most `max` in all; where that is too many, none.
-    pub(crate) fn add(&mut self, written: &[String], watcher: &Watcher, max: usize) -> Added {
+    /// Adds topics as they are written, at most `max` in all; where that is too many, none. They begin after event `since`.
+    pub(crate) fn add(&mut self, written: &[String], watcher: &Watcher, max: usize, since: i64) -> Added {
         let mut added = Added::default();
         let (mut unknown, mut hidden, mut wanted) = (Vec::new(), Vec::new(), BTreeMap::new());
         for text in written {
@@ -87,9 +95,42 @@ impl Subscriptions {
             return added;
         }
         added.topics = wanted.values().cloned().collect();
-        self.topics.extend(wanted);
+        self.topics.extend(wanted.into_iter().map(|(text, topic)| (text, Subscribed { topic, since })));
         self.refresh();
         added
+    }
+
+    /// Those that are named, where they are subscribed to.
+    pub(crate) fn named(&self, written: &[String]) -> Self {
+        let mut named = Self::default();
+        for topic in written.iter().filter_map(|text| Topic::read(text)) {
+            if let Some((text, subscribed)) = self.topics.get_key_value(topic.as_str()) {
+                named.topics.insert(text.clone(), subscribed.clone());
+            }
+        }
+        named.refresh();
+        named
+    }
+
+    /// Takes out what others have not.
+    pub(crate) fn keep(&mut self, others: &Self) {
+        self.topics.retain(|text, _| others.topics.contains_key(text));
+        self.refresh();
+    }
+
+    /// They begin after event `since`: those that also `only` has, or all of them.
+    pub(crate) fn begin_at(&mut self, since: i64, only: Option<&Self>) {
+        for (text, subscribed) in &mut self.topics {
+            if only.is_none_or(|only| only.topics.contains_key(text)) {
+                subscribed.since = since;
+            }
+        }
+    }
+
+    /// The latest event after which one of those begins that `only` has, too.
+    pub(crate) fn begins(&self, only: &Self) -> Option<i64> {
+        let fitting = self.topics.iter().filter(|(text, _)| only.topics.contains_key(*text));
+        fitting.map(|(_, subscribed)| subscribed.since).max()
     }
 
     /// Takes topics out.
@@ -113,7 +154,7 @@ impl Subscriptions {
 
     /// All of them.
     pub(crate) fn topics(&self) -> Vec<Topic> {
-        self.topics.values().cloned().collect()
+        self.topics.values().map(|subscribed| subscribed.topic.clone()).collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -127,13 +168,25 @@ impl Subscriptions {
 
     /// Whether an event of the log is for this session.
     pub(crate) fn want(&self, entry: &Entry) -> bool {
-        let root = Root::of(entry.kind);
-        self.has(root) || self.topics.values().any(|topic| topic.root() == root && fits(topic.part(), entry))
+        self.has(Root::of(entry.kind)) || self.topics.values().any(|subscribed| subscribed.fits(entry))
+    }
+
+    /// Whether an event is for topics that are taken up before it, and did not come by what was there already.
+    pub(crate) fn missed(&self, joined: &Self, entry: &Entry) -> bool {
+        let has_come = |subscribed: &Subscribed| subscribed.since < entry.seq && subscribed.fits(entry);
+        joined.want(entry) && !self.topics.values().any(has_come)
     }
 
     fn refresh(&mut self) {
-        let whole = self.topics.values().filter(|topic| *topic.part() == Part::Whole);
+        let topics = self.topics.values().map(|subscribed| &subscribed.topic);
+        let whole = topics.filter(|topic| *topic.part() == Part::Whole);
         self.roots = whole.fold(0, |bits, topic| bits | bit(topic.root()));
+    }
+}
+
+impl Subscribed {
+    fn fits(&self, entry: &Entry) -> bool {
+        self.topic.root() == Root::of(entry.kind) && fits(self.topic.part(), entry)
     }
 }
 
@@ -162,7 +215,7 @@ mod tests {
 
     fn add(subscriptions: &mut Subscriptions, written: &[&str], watcher: &Watcher) -> (usize, Vec<String>) {
         let written: Vec<String> = written.iter().map(ToString::to_string).collect();
-        let added = subscriptions.add(&written, watcher, 3);
+        let added = subscriptions.add(&written, watcher, 3, 0);
         let said = added.refusals.into_iter().map(|body| match body {
             Body::Error { message, .. } => message,
             other => panic!("{other:?}"),
@@ -196,5 +249,43 @@ mod tests {
         let (mine, other) = (format!("agents/{own}"), format!("agents/{}", AgentId::from_raw(6)));
         let (count, said) = add(&mut Subscriptions::default(), &[&mine, &other, "tasks"], &watcher);
         assert_eq!((count, said), (1, vec![format!("Not permitted to your role: {other}, tasks")]));
+    }
+
+    fn event(seq: i64, queue: &str) -> Entry {
+        Entry {
+            seq,
+            at: domain::Timestamp::from_micros(seq),
+            tenant: TenantId::DEFAULT,
+            kind: domain::EventKind::TaskSubmitted,
+            task: None,
+            agent: None,
+            queue: Some(queue.parse().unwrap()),
+            encoded: feed::Encoded { frame: "{}".into(), event: 0..2 },
+        }
+    }
+
+    #[test]
+    fn what_is_taken_up_leaves_out_what_another_topic_has_brought() {
+        let mut subscriptions = Subscriptions::default();
+        let written = |text: &str| vec![text.to_owned()];
+        subscriptions.add(&written("tasks/queue/a"), &EVERYBODY, 3, 10);
+        subscriptions.add(&written("tasks"), &EVERYBODY, 3, 20);
+        let joined = subscriptions.named(&[" TASKS ".to_owned(), "agents".to_owned()]);
+        assert_eq!((joined.texts(), subscriptions.begins(&joined)), (vec!["tasks".to_owned()], Some(20)));
+        let missed = |subscriptions: &Subscriptions, queue: &str| -> Vec<i64> {
+            (5..25).filter(|seq| subscriptions.missed(&joined, &event(*seq, queue))).collect()
+        };
+        assert_eq!(
+            missed(&subscriptions, "a"),
+            (5..=10).collect::<Vec<_>>(),
+            "from 11 on the queue brought it"
+        );
+        assert_eq!(missed(&subscriptions, "b"), (5..=20).collect::<Vec<_>>());
+        let mut kept = subscriptions.named(&["tasks".to_owned(), "tasks/queue/a".to_owned()]);
+        kept.keep(&joined);
+        assert_eq!((kept.texts(), kept.has(Root::Tasks)), (joined.texts(), true));
+        subscriptions.begin_at(7, Some(&joined));
+        assert_eq!(missed(&subscriptions, "b"), [5, 6, 7], "a second time only what is still missing");
+        assert_eq!(subscriptions.begins(&joined), Some(7));
     }
 }

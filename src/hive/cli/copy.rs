@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use domain::Secret;
 use serde_json::json;
-use store::Place;
-use store::copy::{self, Copied, Error, Progress};
+use store::copy::{self, Copied, Error, Progress, Side};
+use store::{OpenError, Place};
 
 use super::GlobalFlags;
 use super::migrate::DatabaseFlags;
@@ -17,7 +17,7 @@ use super::table::{Table, number, text};
 use super::words::count;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::serve::store_opening::explained;
+use crate::server_file::ServerFile;
 
 /// The flags.
 #[derive(Debug, Args)]
@@ -111,19 +111,42 @@ impl Shown {
 fn told(error: &Error, from: &Place, to: &Place) -> Failure {
     let failure = Failure::surroundings(error);
     match error {
-        Error::Open(error) => {
-            let place = if matches!(from, Place::Folder(_)) { from } else { to };
-            let folder = match place {
-                Place::Folder(folder) => folder.clone(),
-                Place::Server(_) => PathBuf::new(),
-            };
-            explained(error, &folder, place)
-        }
+        Error::Open { side: Side::Source, source } => failure.hint(what_helps(source, "--from", from)),
+        Error::Open { side: Side::Target, source } => failure.hint(what_helps(source, "--to", to)),
         Error::NoHive => failure.hint("--from names the hive that is there, --to the place where it goes"),
         Error::NotEmpty(_) => Failure::new(Exit::Conflict, failure.message)
             .hint("name a folder without a hive, or a database (or a schema of it) without tables"),
         Error::Different(_) => failure.hint("nothing was kept; what changes rows on their way, a trigger?"),
         Error::Database { .. } => failure.hint("nothing was kept; the same command begins again"),
+    }
+}
+
+/// What helps when a side cannot be used.
+fn what_helps(error: &OpenError, flag: &str, place: &Place) -> String {
+    match (error, place) {
+        (OpenError::InUse(folder), _) => match ServerFile::read(folder) {
+            Some(file) => format!("stop it first: it answers at {} (process {})", file.url, file.pid),
+            None => "it is starting or stopping just now; try again once it has stopped".to_owned(),
+        },
+        (OpenError::NodeInUse(_), _) => {
+            format!("stop it first: the database that {flag} names must stand still")
+        }
+        (OpenError::NotUsable { .. }, _) => format!("{flag} names the folder"),
+        (OpenError::Newer { .. }, _) => "copy with the newer hive".to_owned(),
+        (OpenError::Pending { .. }, _) => {
+            format!(
+                "`hive migrate run`, with the settings for the database that {flag} names, brings it up to date first"
+            )
+        }
+        (OpenError::Migration(_), _) => "nothing was copied; the same command begins again".to_owned(),
+        (OpenError::Database(_), Place::Server(_)) => {
+            format!("nothing was copied; does `psql` reach the database by the URL that {flag} names?")
+        }
+        (OpenError::Database(_), Place::Folder(_)) => {
+            format!(
+                "nothing was copied; is the file in the folder that {flag} names damaged, or the disk full?"
+            )
+        }
     }
 }
 

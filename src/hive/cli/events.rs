@@ -1,4 +1,4 @@
-//! `hive events`: the log, oldest first.
+//! `hive events`: the log, oldest first; with `--follow` also what happens next.
 
 use clap::Args;
 use domain::TaskId;
@@ -7,6 +7,7 @@ use protocol::page::LIMIT_DEFAULT;
 use protocol::query::{EventQuery, PageQuery};
 
 use super::Context;
+use super::events_follow::follow;
 use super::screen::Screen;
 use super::table::{Table, nothing, number, text};
 use super::words::{compact, one_line};
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 
 /// The flags.
 #[derive(Debug, Args)]
+#[command(after_help = super::help::EVENTS)]
 pub struct Events {
     /// Only what came after this number [default: the newest events]
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(0..))]
@@ -25,10 +27,16 @@ pub struct Events {
     /// Only of this task, from its first event on
     #[arg(long, value_name = "ID")]
     task: Option<TaskId>,
+    /// Go on with what happens, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
 }
 
 impl Events {
     pub(super) async fn run(self, context: &mut Context) -> Result<Exit, Failure> {
+        if self.follow {
+            return follow(context, self.after, self.limit, self.task).await;
+        }
         let client = &context.client;
         let page = match (self.task, self.after) {
             (Some(task), after) => {
@@ -63,7 +71,7 @@ impl Events {
     }
 }
 
-fn table(events: &[EventView], screen: &Screen) -> Table {
+pub(super) fn table(events: &[EventView], screen: &Screen) -> Table {
     let mut table = Table::new(&["SEQ", "AT", "KIND", "TASK", "AGENT", "TRY", "QUEUE", "DATA"], "DATA");
     for event in events {
         table.row([

@@ -63,10 +63,30 @@ pub const OUTPUT: &str = "\
 With --follow it prints what the attempts write as they write it, from the latest one on, and ends with 0 when the
 task has ended, however it ended.";
 
+/// Under `hive events`.
+pub const EVENTS: &str = "\
+With --follow it begins with the newest events (as many as --limit says), after --after, or with all of --task, and prints each
+event once, in order, also when the hive restarts meanwhile: --json one object a line. Ends with 0 by Ctrl-C or SIGTERM, with 5
+when events that it has not printed yet are not kept any more, and with 6 when the log is another one (a restored backup).
+Examples:
+  hive events --limit 200
+  hive events --follow --json | jq -r 'select(.kind == \"task.failed\") | .task_id'
+  hive events --follow --after 0 --json >log.jsonl";
+
+/// Under `hive monitor`.
+pub const MONITOR: &str = "\
+Keys: q or Ctrl-C ends, Tab and the arrows go from pane to pane and from row to row, p stops the picture, ? shows all keys. On a
+terminal below 76 columns or 18 rows one pane is shown at a time. While the hive is away, it says so, shows what was before, and
+goes on where it was when the hive is back. Needs a terminal; --once does not.
+Examples:
+  hive monitor
+  hive monitor --once
+  hive monitor --once --json | jq .system.tasks";
+
 /// Under `hive task explain`.
 pub const EXPLAIN: &str = "\
-The reason that matters most stands first: delayed, backoff, queue_paused, limit, no_capable_agent, agents_draining,
-agents_offline, agents_failed, agents_busy, agents_free, working, cancel_requested, completed, failed, canceled.
+The reason that matters most stands first: hive_draining, delayed, backoff, queue_paused, limit, no_capable_agent, agents_draining,
+agents_offline, agents_failed, agents_busy, agents_free, cancel_requested, working, completed, failed, canceled.
 With --json each reason has its numbers.
 Example:
   hive task explain task_0123456789abc";
@@ -169,6 +189,14 @@ pub const HEALTH: &str = "\
 Needs no token. Ends with 9 while the hive starts, drains or has no database, or when a part of it does not work.
 Example:
   until hive system health >/dev/null 2>&1; do sleep 0.1; done";
+
+/// Under `hive session broadcast`.
+pub const BROADCAST: &str = "\
+Needs the operator role. It is not kept: who is not connected does not hear it. It comes as `operator_message`, with the type
+and the data.
+Examples:
+  hive session broadcast \"The hive restarts at 12:00\"
+  hive session broadcast --topic tasks --type maintenance --data '{\"minutes\": 5}'";
 
 /// Under `hive doctor`.
 pub const DOCTOR: &str = "\

@@ -60,6 +60,21 @@ impl Screen {
         writeln!(self.out, "{}", line.strip_suffix('\n').unwrap_or(line))
     }
 
+    /// Writes a line of data; on a terminal it is cut where that ends, so that it stays one line.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn line_that_fits(&mut self, line: &str) -> std::io::Result<()> {
+        let width = self.look.width.map_or(usize::MAX, usize::from);
+        let mut letters = line.chars();
+        let mut shown: String = letters.by_ref().take(width).collect();
+        if letters.next().is_some() {
+            shown.pop();
+            shown.push('…');
+        }
+        self.line(&shown)
+    }
+
     /// Writes data as it is.
     ///
     /// # Errors
@@ -126,7 +141,7 @@ fn width() -> Option<u16> {
 }
 
 /// Whether the terminal wants colours, by what the environment says.
-fn wants_color() -> bool {
+pub(super) fn wants_color() -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     is_colorful(set("NO_COLOR").as_deref(), set("TERM").as_deref())
 }

@@ -61,7 +61,7 @@ impl System {
     }
 }
 
-fn facts(system: &SystemView, url: &str) -> Facts {
+pub(super) fn facts(system: &SystemView, url: &str) -> Facts {
     let mut facts = Facts::default();
     facts.add("hive", text(format!("{} at {url}", system.version)));
     facts.add("phase", state(&system.phase));

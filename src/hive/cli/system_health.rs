@@ -51,7 +51,7 @@ fn table(health: &HealthView) -> Table {
     table
 }
 
-const fn word(status: HealthStatus) -> &'static str {
+pub(super) const fn word(status: HealthStatus) -> &'static str {
     match status {
         HealthStatus::Healthy => "healthy",
         HealthStatus::Degraded => "degraded",

@@ -56,7 +56,7 @@ impl SystemPerformance {
             "SINCE",
         );
         let busy = |step: &&PerformanceFigures| {
-            step.requests + step.submitted + step.started + step.completed + step.failed > 0
+            step.requests + step.submitted + step.started + step.completed + step.retried + step.failed > 0
         };
         for step in told.steps.iter().filter(busy) {
             table.row([

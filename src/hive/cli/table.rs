@@ -54,7 +54,12 @@ pub fn nothing() -> Field {
 
 /// A state's word in the tone of its state.
 pub fn state(word: &str) -> Field {
-    let tone = match word {
+    toned(word, tone_of(word))
+}
+
+/// How a state feels.
+pub fn tone_of(word: &str) -> Tone {
+    match word {
         "completed" | "idle" | "succeeded" | "serving" | "running" | "healthy" => Tone::Good,
         "working" => Tone::Busy,
         "scheduled" | "draining" | "stalled" | "paused" | "interrupted" | "starting" | "restarting"
@@ -62,8 +67,7 @@ pub fn state(word: &str) -> Field {
         "failed" | "offline" | "timed_out" | "lease_lost" | "crashed" | "unhealthy" => Tone::Bad,
         "canceled" => Tone::Dim,
         _ => Tone::Plain,
-    };
-    toned(word, tone)
+    }
 }
 
 /// Where a table will be seen.

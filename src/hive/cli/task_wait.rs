@@ -111,7 +111,7 @@ async fn ended(context: &mut Context, id: TaskId, patience: Patience) -> Result<
 /// Whether a restart of the hive may explain it.
 pub(super) fn is_passing(error: &Error) -> bool {
     match error {
-        Error::Unreachable { .. } => true,
+        Error::Unreachable { .. } | Error::Ended { .. } => true,
         Error::Problem { problem, .. } => problem.status == 503,
         Error::Unexpected { .. } | Error::Unusable { .. } => false,
     }

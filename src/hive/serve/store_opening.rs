@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use store::{OpenError, OpenOptions, Place, Store};
+use store::{OpenError, OpenOptions, Place, Store, Threads};
 
 use super::NODE;
 use crate::data_folder::DataFolder;
@@ -24,6 +24,7 @@ pub fn open(settings: &Settings, folder: &DataFolder) -> Result<Store, Failure> 
         writer_queue: settings.store.writer_queue,
         reader_connections: settings.store.reader_connections,
         timeouts: settings.store.timeouts,
+        threads: Threads::Own,
     };
     store::open(&options).map_err(|error| explained(&error, &folder.path, &place(&folder.path, settings)))
 }

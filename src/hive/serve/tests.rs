@@ -37,7 +37,7 @@ async fn a_hive_serves_its_own_folder_and_ends_without_a_trace_but_its_data() {
     assert_eq!(ServerFile::read(&folder), None);
 
     let again = start(settings(&folder, "127.0.0.1:0")).await.unwrap();
-    assert_eq!(Banner::of(&again, "hive").found, "1 task found");
+    assert_eq!(Banner::of(&again, "hive", false).found, "1 task found");
     again.shutdown().await;
 }
 

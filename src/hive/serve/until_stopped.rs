@@ -1,5 +1,7 @@
 //! The life of a served hive: the banner, then until a signal or a failure.
 
+use std::io::IsTerminal;
+
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
 
 use super::Running;
@@ -14,7 +16,8 @@ use crate::failure::Failure;
 pub async fn until_stopped(mut running: Running, is_text: bool) -> Result<Exit, Failure> {
     let mut stops = Stops::new().map_err(|error| Failure::surroundings(&error))?;
     let program = std::env::args().next().unwrap_or_else(|| "hive".to_owned());
-    announce(&Banner::of(&running, &program), is_text);
+    let is_terminal = is_text && std::io::stderr().is_terminal();
+    announce(&Banner::of(&running, &program, is_terminal), is_text);
     let name = tokio::select! {
         name = stops.next() => name,
         failure = running.failed() => {

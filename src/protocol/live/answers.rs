@@ -115,7 +115,7 @@ pub struct ConnectionView {
 pub struct LiveHealthView {
     /// `healthy`, or `degraded` when a hub does not run.
     pub websocket_manager: String,
-    /// Connections and how far the slowest is behind.
+    /// Connections, and how many of them do not take what they get.
     pub connection_stats: ConnectionHealthView,
     /// `not_configured`: this hive needs no Redis.
     pub redis_connectivity: String,

@@ -194,6 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn a_correlation_id_of_128_characters_comes_back_and_a_longer_one_does_not() {
+        let read = |id: String| {
+            ClientFrame::read(&json!({"type": "ping", "correlation_id": id}).to_string())
+                .unwrap()
+                .correlation_id
+        };
+        assert_eq!(read("ö".repeat(128)), Some("ö".repeat(128)));
+        assert_eq!((read("ö".repeat(129)), read(String::new())), (None, None));
+    }
+
+    #[test]
     fn a_place_is_an_epoch_and_an_offset() {
         assert_eq!(Place::read("a:b:12"), Some(Place { epoch: "a:b".into(), offset: 12 }));
         for bad in ["", "12", "a:", "a:x", "a:-1"] {

@@ -215,6 +215,31 @@ pub struct ErrorText {
 }
 
 impl Body {
+    /// The word in `type` of each of them.
+    pub const KINDS: [&str; 21] = [
+        "connection_established",
+        "dashboard_initialized",
+        "subscription_updated",
+        "agent_update",
+        "coordination_update",
+        "task_update",
+        "system_update",
+        "agent_event",
+        "task_event",
+        "coordination_event",
+        "system_event",
+        "project_index_event",
+        "critical_alert",
+        "operator_message",
+        "data_response",
+        "data_error",
+        "resumed",
+        "events_skipped",
+        "pong",
+        "error",
+        "disconnect_notice",
+    ];
+
     /// A refusal.
     #[must_use]
     pub fn error(code: ErrorCode, message: impl Into<String>) -> Self {

@@ -32,11 +32,15 @@ pub enum Ending {
     Protocol,
     /// A text is not UTF-8.
     NotText,
+    /// Of a worker's session: a newer one speaks for the same process of the agent.
+    Superseded,
+    /// Of a worker's session: its agent was removed.
+    Removed,
 }
 
 impl Ending {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
+    /// Those of a watcher's session.
+    pub const WATCHING: [Self; 9] = [
         Self::Credentials,
         Self::Forbidden,
         Self::SlowConsumer,
@@ -61,6 +65,8 @@ impl Ending {
             Self::TooLarge => 1009,
             Self::Protocol => 1002,
             Self::NotText => 1007,
+            Self::Superseded => 4409,
+            Self::Removed => 4404,
         }
     }
 
@@ -77,6 +83,8 @@ impl Ending {
             Self::TooLarge => "message_too_large",
             Self::Protocol => "protocol_error",
             Self::NotText => "invalid_utf8",
+            Self::Superseded => "superseded",
+            Self::Removed => "agent_removed",
         }
     }
 }

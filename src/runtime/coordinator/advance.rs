@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Event, EventKind, TaskId, Timestamp};
+use store::record::PerformanceCounts;
 use store::writer::CommitNotice;
 use supervision::{ActorRef, Context, Handle, Reply};
 
@@ -43,7 +44,11 @@ impl Coordinator {
         {
             match news {
                 News::Committed(notice) => self.fold(&notice, cx),
-                News::Claimed(back) => self.deliver(back, cx),
+                News::Claimed(back) => {
+                    if !self.deliver(back, cx) {
+                        self.recover(cx);
+                    }
+                }
                 News::Rebuilt => self.recover(cx),
             }
         }
@@ -88,14 +93,20 @@ impl Coordinator {
     /// Counts what an event tells, before it is in the books.
     fn measure(&self, event: &Event) {
         let ran_us = self.books.began(event).map(|began| micros(began, event.at));
+        let field: Option<fn(&mut PerformanceCounts) -> &mut u64> = match event.kind {
+            EventKind::TaskSubmitted => Some(|counts| &mut counts.submitted),
+            EventKind::TaskStarted => Some(|counts| &mut counts.started),
+            EventKind::TaskCompleted => Some(|counts| &mut counts.completed),
+            EventKind::TaskRetrying => Some(|counts| &mut counts.retried),
+            EventKind::TaskFailed => Some(|counts| &mut counts.failed),
+            _ => None,
+        };
+        if field.is_none() && ran_us.is_none() {
+            return;
+        }
         self.shared.performance.count(event.at, |slice| {
-            match event.kind {
-                EventKind::TaskSubmitted => slice.counts.submitted += 1,
-                EventKind::TaskStarted => slice.counts.started += 1,
-                EventKind::TaskCompleted => slice.counts.completed += 1,
-                EventKind::TaskRetrying => slice.counts.retried += 1,
-                EventKind::TaskFailed => slice.counts.failed += 1,
-                _ => {}
+            if let Some(field) = field {
+                *field(&mut slice.counts) += 1;
             }
             if let Some(ran_us) = ran_us {
                 slice.run.record(ran_us);

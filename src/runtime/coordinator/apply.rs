@@ -13,7 +13,7 @@ pub struct Apply<C: Write> {
     pub command: C,
     /// Who waits for the answer. Janitors and hand-backs let theirs go: such writes are made all the same.
     pub reply: oneshot::Sender<Result<C::Answer, Error>>,
-    /// Whether it is skipped when nobody waits any more.
+    /// Whether it is skipped when nobody waits any more before it is begun.
     pub is_for_caller: bool,
 }
 
@@ -24,11 +24,15 @@ impl<C: Write> actix::Message for Apply<C> {
 impl<C: Write> Handle<Apply<C>> for Coordinator {
     fn handle(&mut self, message: Apply<C>, _: &mut Context<Self>) -> Reply<()> {
         let Apply { command, reply, is_for_caller } = message;
-        if !(is_for_caller && reply.is_closed()) {
-            let _ = self.shared.writer.send(command, move |outcome| {
-                let _ = reply.send(outcome.map_err(Error::from));
-            });
-        }
+        let writer = &self.shared.writer;
+        // When the queue is full the reply is dropped with the closure; its waiter reads that as overload.
+        let _ = if !is_for_caller {
+            writer.send(command, move |outcome| drop(reply.send(outcome.map_err(Error::from))))
+        } else if !reply.is_closed() {
+            writer.send_for(reply, command, |reply, outcome| drop(reply.send(outcome.map_err(Error::from))))
+        } else {
+            Ok(())
+        };
         Reply::Now(())
     }
 }

@@ -13,7 +13,8 @@ use crate::key_ring::KeyRing;
 pub struct ChangeKeys<C: KeyChange> {
     /// What to write.
     pub command: C,
-    /// Who waits for the answer. The ring learns of the commit whether somebody still waits or not.
+    /// Who waits for the answer. The ring learns of a commit whether somebody still waits or not; nothing is begun that
+    /// nobody waits for.
     pub reply: oneshot::Sender<Result<C::Answer, Error>>,
 }
 
@@ -53,7 +54,7 @@ impl<C: KeyChange> Handle<ChangeKeys<C>> for Coordinator {
         let ChangeKeys { command, reply } = message;
         let (shared, sent) = (self.shared.clone(), command.clone());
         // When the queue is full the reply is dropped with the closure; its waiter reads that as overload.
-        let _ = self.shared.writer.send(command, move |outcome| {
+        let _ = self.shared.writer.send_for(reply, command, move |reply, outcome| {
             if let Ok(answer) = &outcome {
                 sent.learn(answer, &shared.key_ring);
             }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use store::command::ClaimTasks;
+use store::error::WriteError;
+use store::outcome::ClaimedTask;
 use supervision::{ActorRef, ChildSpec, Context, Restart};
 
 use super::advance::{end_actor, micros};
@@ -16,6 +18,15 @@ use crate::task::{Launched, TaskActor, TaskLease};
 
 /// Most slots that one plan gives out: a batch of the writer.
 const SLOTS_MAX: u32 = 2_000;
+
+/// What was claimed; `None` where the store did not say, so that it may have been committed all the same.
+fn known(outcome: Result<Vec<ClaimedTask>, WriteError>) -> Option<Vec<ClaimedTask>> {
+    match outcome {
+        Ok(claimed) => Some(claimed),
+        Err(WriteError::Overloaded | WriteError::Refused(_)) => Some(Vec::new()),
+        Err(WriteError::Unavailable(_)) => None,
+    }
+}
 
 impl Coordinator {
     /// Plans over the books as they are and sends the claims to the writer.
@@ -40,7 +51,7 @@ impl Coordinator {
                 lease_ttl_ms: self.shared.settings.lease_ttl_ms,
             };
             let sent = self.shared.writer.send(command, move |outcome| {
-                let claimed = outcome.unwrap_or_default();
+                let claimed = known(outcome);
                 push_news(&shared, &coordinator, News::Claimed(ClaimsBack { agent, from, planned, claimed }));
             });
             if sent.is_err() {
@@ -50,9 +61,15 @@ impl Coordinator {
         }
     }
 
-    /// Claims came back: starts a task's actor for each and hands them to the agent's actor.
-    pub(crate) fn deliver(&mut self, back: ClaimsBack, cx: &Context<Self>) {
+    /// Claims came back: starts a task's actor for each and hands them to the agent's actor. Answers whether it is known
+    /// what was claimed. Where it is not, their slots stay taken: the books have to be built anew.
+    #[must_use]
+    pub(crate) fn deliver(&mut self, back: ClaimsBack, cx: &Context<Self>) -> bool {
         let ClaimsBack { agent, from, planned, claimed } = back;
+        let Some(claimed) = claimed else {
+            tracing::warn!(agent.id = %agent, planned, "nobody knows what became of claims; rebuilding");
+            return false;
+        };
         let me = cx.actor_ref();
         // From here on, whoever drops them hands them back.
         let grant = LeaseGrant::new(claimed, me.clone(), self.shared.metrics.clone());
@@ -74,6 +91,7 @@ impl Coordinator {
             // An actor that does not take it drops it.
             let _ = seat.actor.tell(delivery);
         }
+        true
     }
 
     /// Starts the actor of an attempt, unless it or a later one runs already.

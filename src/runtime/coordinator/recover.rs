@@ -38,7 +38,8 @@ impl Coordinator {
         self.shared.coordinator_inbox.open();
         while let Some(news) = self.shared.coordinator_inbox.pop() {
             if let News::Claimed(back) = news {
-                self.deliver(back, cx);
+                // What nobody knows of is found among the leases.
+                let _is_known = self.deliver(back, cx);
             }
         }
         let (seq, lanes) = self.shared.feed.read(|projection| {
@@ -49,8 +50,11 @@ impl Coordinator {
         let (shared, recovery) = (self.shared.clone(), self.recovery);
         let read = async move {
             // Claims that are in the writer's queue have come to their end before the leases are read: the books begin
-            // without anything under way, so whatever is held must be among them.
-            shared.writer.passed().await;
+            // without anything under way, so whatever is held must be among them. While the writer does not commit, not
+            // even a COMMIT whose answer was lost is known to be over.
+            while shared.writer.passed().await.is_err() {
+                tokio::time::sleep(RETRY).await;
+            }
             // The answer to a removal may have been lost with the writer's thread.
             let held = shared.key_ring.held();
             shared.key_ring.forget_missing(&held, &shared.readers.all_api_keys().await?);

@@ -51,7 +51,8 @@ impl Handle<SubmitMany> for Coordinator {
             admitted.push(admission);
         }
         // When the queue is full the reply is dropped with the closure; its waiter reads that as overload.
-        let _ = self.shared.writer.send(store::command::SubmitMany { tasks }, move |outcome| {
+        let command = store::command::SubmitMany { tasks };
+        let _ = self.shared.writer.send_for(reply, command, move |reply, outcome| {
             let answer = outcome.map_err(Error::from).map(|stored| merged(admitted, stored));
             let _ = reply.send(answer);
         });

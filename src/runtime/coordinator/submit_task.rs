@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::{AcceptedTask, Name, NewTask, Start, TenantId};
 use store::command::IdempotencyKey;
+use store::error::WriteError;
 use store::outcome::{ClaimedTask, Submitted};
 use supervision::{Context, Handle, Reply};
 use tokio::sync::oneshot;
@@ -56,15 +57,15 @@ impl Coordinator {
         command.eager = eager.map(|(_, agent)| agent);
         let Some((from, agent)) = eager else {
             // When the queue is full the reply is dropped with the closure; its waiter reads that as overload.
-            let _ = self.shared.writer.send(command, move |outcome| {
+            let _ = self.shared.writer.send_for(reply, command, move |reply, outcome| {
                 let _ = reply.send(outcome.map_err(Error::from).and_then(|stored| admitted.answer(stored)));
             });
             return;
         };
         self.books.reserve(agent, from, 1);
         let (shared, coordinator) = (self.shared.clone(), cx.actor_ref());
-        let sent = self.shared.writer.send(command, move |outcome| {
-            let claimed = eagerly_claimed(outcome.as_ref().ok());
+        let sent = self.shared.writer.send_for(reply, command, move |reply, outcome| {
+            let claimed = eagerly_claimed(&outcome);
             push_news(&shared, &coordinator, News::Claimed(ClaimsBack { agent, from, planned: 1, claimed }));
             let _ = reply.send(outcome.map_err(Error::from).and_then(|stored| admitted.answer(stored)));
         });
@@ -147,9 +148,10 @@ impl Admitted {
     }
 }
 
-fn eagerly_claimed(outcome: Option<&Submitted>) -> Vec<ClaimedTask> {
+fn eagerly_claimed(outcome: &Result<Submitted, WriteError>) -> Option<Vec<ClaimedTask>> {
     match outcome {
-        Some(Submitted::Accepted { claimed: Some(claimed), .. }) => vec![ClaimedTask::clone(claimed)],
-        Some(_) | None => Vec::new(),
+        Ok(Submitted::Accepted { claimed: Some(claimed), .. }) => Some(vec![ClaimedTask::clone(claimed)]),
+        Ok(_) | Err(WriteError::Overloaded | WriteError::Refused(_)) => Some(Vec::new()),
+        Err(WriteError::Unavailable(_)) => None,
     }
 }

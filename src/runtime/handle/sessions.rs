@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::RuntimeHandle;
 use crate::caller::Caller;
 use crate::error::Error;
-use crate::task::{Attend, AttemptNews};
+use crate::task::{AttemptNews, Attend};
 
 /// Who attends an attempt.
 #[derive(Debug, Clone)]

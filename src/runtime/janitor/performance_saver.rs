@@ -34,12 +34,12 @@ impl PerformanceSaver {
 
     fn save(&mut self, cx: &mut Context<Self>) {
         let Some(save) = due(&self.shared, false) else { return };
-        let keys: Vec<_> = save.rows.iter().map(|row| (row.span_s, row.since)).collect();
+        let rows = save.rows.clone();
         self.is_saving = true;
         cx.spawn(apply(self.coordinator.clone(), save), move |saver, saved, _| {
             saver.is_saving = false;
             match saved {
-                Ok(()) => saver.shared.performance.saved(&keys),
+                Ok(()) => saver.shared.performance.saved(&rows),
                 Err(_) => saver.shared.performance.not_saved(),
             }
         });

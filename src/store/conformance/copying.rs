@@ -7,17 +7,19 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
-use domain::Secret;
+use domain::{EventKind, Secret};
 
 use super::Rig;
 use super::postgres_rig::{PostgresRig, Schema};
 use super::sqlite_rig::SqliteRig;
 use super::world::{World, failure, success};
-use crate::copy::{Copied, Error, Progress, copy, covered};
+use crate::command::{Command, RecordSystemEvent, RenewLease};
+use crate::copy::{Copied, Error, Progress, Side, copy, covered};
 use crate::error::OpenError;
 use crate::migrations;
 use crate::open::{OpenOptions, open};
 use crate::place::Place;
+use crate::port::{BatchError, BatchWriter};
 use crate::sqlite::connection;
 
 /// What a way through text could lose: quotes, commas, escapes, line breaks, other alphabets, a byte order mark, texts that are
@@ -226,12 +228,18 @@ fn only_a_hive_that_nobody_serves_is_copied_and_only_into_what_is_empty() {
     let serving = World::<PostgresRig>::new();
     let (schema, elsewhere) = (Schema::new(), tempfile::tempdir().unwrap());
     let refused = copied(&folder(world.rig.folder()), &server(&schema)).unwrap_err();
-    assert!(matches!(refused, Error::Open(OpenError::InUse(_))), "{refused}");
+    assert!(matches!(refused, Error::Open { side: Side::Source, source: OpenError::InUse(_) }), "{refused}");
     let refused = copied(&server(&serving.rig.schema), &folder(elsewhere.path())).unwrap_err();
-    assert!(matches!(refused, Error::Open(OpenError::NodeInUse(0))), "{refused}");
+    assert!(
+        matches!(refused, Error::Open { side: Side::Source, source: OpenError::NodeInUse(0) }),
+        "{refused}"
+    );
     let source = world.rig.close();
     let refused = copied(&folder(source.path()), &server(&serving.rig.schema)).unwrap_err();
-    assert!(matches!(refused, Error::Open(OpenError::NodeInUse(0))), "{refused}");
+    assert!(
+        matches!(refused, Error::Open { side: Side::Target, source: OpenError::NodeInUse(0) }),
+        "{refused}"
+    );
     let (_, served) = serving.rig.close();
     let refused = copied(&folder(source.path()), &server(&served)).unwrap_err();
     assert!(matches!(&refused, Error::NotEmpty(why) if why.contains("hive")), "{refused}");
@@ -244,6 +252,18 @@ fn only_a_hive_that_nobody_serves_is_copied_and_only_into_what_is_empty() {
 }
 
 #[test]
+fn a_folder_with_a_log_that_has_lost_its_database_is_not_empty() {
+    let source = busy().rig.close();
+    for name in ["hive.db-wal", "hive.db-journal", "hive.db-shm"] {
+        let target = tempfile::tempdir().unwrap();
+        std::fs::write(target.path().join(name), "of another database").unwrap();
+        let refused = copied(&folder(source.path()), &folder(target.path())).unwrap_err();
+        assert!(matches!(&refused, Error::NotEmpty(why) if why.ends_with(name)), "{name}: {refused}");
+        assert!(!target.path().join(connection::FILE).exists());
+    }
+}
+
+#[test]
 fn a_source_of_an_older_hive_is_refused_and_left_as_it_is() {
     let schema = Schema::new();
     migrations::run(&server(&schema)).unwrap();
@@ -252,7 +272,63 @@ fn a_source_of_an_older_hive_is_refused_and_left_as_it_is() {
     );
     let target = tempfile::tempdir().unwrap();
     let refused = copied(&server(&schema), &folder(target.path())).unwrap_err();
-    assert!(matches!(refused, Error::Open(OpenError::Pending { count: 1, .. })), "{refused}");
+    assert!(
+        matches!(refused, Error::Open { side: Side::Source, source: OpenError::Pending { count: 1, .. } }),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_hive_whose_lock_was_lost_with_its_connection_writes_nothing_while_it_is_copied() {
+    let mut world = World::<PostgresRig>::new();
+    let held = world.working("held").task;
+    let (from, before) = (server(&world.rig.schema), world.ask(|readers| readers.census()));
+    let name = world.rig.schema.name().to_owned();
+    world.rig.schema.execute(&format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+         AND classid::bigint = hashtext('hive node {name}')::bigint & 4294967295"
+    ));
+    let told: Command = RecordSystemEvent { kind: EventKind::SystemStarted, data: "{}".into() }.into();
+    let renews: Command = RenewLease { task: held, attempt: 1, reporter: None }.into();
+    let writer = world.rig.writer();
+    writer.execute("SET lock_timeout = '10ms'");
+    let (target, mut tried) = (tempfile::tempdir().unwrap(), Vec::new());
+    let tries = &mut tried;
+    copy(&from, &folder(target.path()), &mut |_| {
+        if tries.is_empty() {
+            // With an event and without one.
+            tries.extend(
+                [&told, &renews].map(|command| writer.apply(std::slice::from_ref(command)).map(|_| ())),
+            );
+        }
+    })
+    .unwrap();
+    assert_eq!(tried.len(), 2);
+    for refused in tried {
+        let Err(BatchError::Busy(why)) = refused else { panic!("{refused:?}") };
+        assert_eq!(why, "canceling statement due to lock timeout");
+    }
+    assert_eq!(world.ask(|readers| readers.census()), before);
+    world.rig.writer().apply(&[told, renews]).unwrap();
+}
+
+#[test]
+fn a_target_of_an_older_hive_is_refused_and_left_as_it_is() {
+    let (source, schema) = (busy().rig.close(), Schema::new());
+    migrations::run(&server(&schema)).unwrap();
+    let forget = "DELETE FROM __diesel_schema_migrations WHERE version = \
+                  (SELECT max(version) FROM __diesel_schema_migrations)";
+    schema.execute(forget);
+    let noted = || {
+        migrations::status(&server(&schema)).unwrap().iter().filter(|step| step.applied_at.is_some()).count()
+    };
+    let before = noted();
+    let refused = copied(&folder(source.path()), &server(&schema)).unwrap_err();
+    assert!(
+        matches!(refused, Error::Open { side: Side::Target, source: OpenError::Pending { count: 1, .. } }),
+        "{refused}"
+    );
+    assert_eq!(noted(), before, "nothing was migrated");
 }
 
 #[test]

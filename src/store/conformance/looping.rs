@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use domain::{AcceptedTask, EventKind, NewTask, TaskId, TenantId};
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::command::{Command, RecordSystemEvent, SubmitTask};
 use crate::error::{OpenError, WriteError};
@@ -21,6 +22,7 @@ use crate::writer::{WriterHandle, WriterLoop, writer};
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Fail,
+    BeBusy,
     Panic,
     LoseSync,
 }
@@ -39,6 +41,7 @@ impl BatchWriter for Script {
         let act = self.acts.lock().pop_front();
         match act {
             Some(Act::Fail) => Err(BatchError::Unavailable("disk full".into())),
+            Some(Act::BeBusy) => Err(BatchError::Busy("others".into())),
             Some(Act::Panic) => panic!("as the script says"),
             Some(Act::LoseSync) => Err(BatchError::SyncFailed("as the script says".into())),
             None => Ok(Committed {
@@ -75,6 +78,15 @@ fn send(handle: &WriterHandle, answers: &Answers) -> Result<(), WriteError> {
     let answers = Arc::clone(answers);
     let event = RecordSystemEvent { kind: EventKind::SystemStarted, data: "{}".into() };
     handle.send(event, move |answer| answers.lock().push(answer))
+}
+
+/// The same on behalf of somebody who may go; answers at which end that one waits.
+fn send_for(handle: &WriterHandle, answers: &Answers) -> oneshot::Receiver<()> {
+    let (asker, asked) = oneshot::channel();
+    let answers = Arc::clone(answers);
+    let event = RecordSystemEvent { kind: EventKind::SystemStarted, data: "{}".into() };
+    handle.send_for(asker, event, move |_, answer| answers.lock().push(answer)).unwrap();
+    asked
 }
 
 /// Runs the loop until its queue is drained.
@@ -195,6 +207,25 @@ fn a_database_out_of_reach_answers_so_and_is_opened_anew_in_the_same_run() {
 }
 
 #[test]
+fn a_batch_that_others_were_in_the_way_of_is_answered_so_and_the_connection_stays() {
+    let script = Script::with(&[Act::BeBusy]);
+    let (handle, writer) = script.start(10);
+    let (answers, after) = (Answers::default(), Answers::default());
+    send(&handle, &answers).unwrap();
+    let is_sent = AtomicBool::new(false);
+    let is_stopping = || {
+        if !is_sent.swap(true, Ordering::SeqCst) {
+            send(&handle, &after).unwrap();
+        }
+        true
+    };
+    writer.run(&|| {}, &is_stopping).unwrap();
+    assert!(matches!(&answers.lock()[..], [Err(WriteError::Unavailable(why))] if why == "others"));
+    assert!(matches!(&after.lock()[..], [Ok(())]));
+    assert_eq!(script.opens.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn a_database_that_cannot_be_opened_ends_the_run_and_what_waits_keeps_waiting() {
     let is_broken = Arc::new(AtomicBool::new(true));
     let (flag, script) = (Arc::clone(&is_broken), Script::default());
@@ -230,12 +261,97 @@ fn a_database_that_went_away_is_opened_again_within_the_run_until_it_is_back() {
     };
     let (handle, writer) =
         writer(10, std::time::Duration::from_secs(1), Metrics::new().unwrap(), Box::new(open));
-    let answers = Answers::default();
+    let (answers, reopened) = (Answers::default(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&reopened);
+    writer.on_reopen(Box::new(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    }));
     send(&handle, &answers).unwrap();
     let is_back = || script.opens.load(Ordering::SeqCst) > 4;
     writer.run(&|| {}, &is_back).unwrap();
     assert_eq!(script.opens.load(Ordering::SeqCst), 5);
+    assert_eq!(
+        reopened.load(Ordering::SeqCst),
+        1,
+        "whoever listens hears of it once it is back, and not of the first time"
+    );
     assert!(matches!(&answers.lock()[..], [Err(WriteError::Unavailable(_))]));
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_not_begun_and_the_others_are() {
+    let script = Script::default();
+    let (handle, writer) = script.start(10);
+    let (gone, waits, always) = (Answers::default(), Answers::default(), Answers::default());
+    drop(send_for(&handle, &gone));
+    let waiting = send_for(&handle, &waits);
+    drop(send_for(&handle, &gone));
+    send(&handle, &always).unwrap();
+    drain(&writer);
+    drop(waiting);
+    assert_eq!((&*script.batches.lock(), handle.depth()), (&vec![2], 0));
+    assert!(matches!((&waits.lock()[..], &always.lock()[..]), ([Ok(())], [Ok(())])));
+    let gone = gone.lock();
+    assert!(
+        matches!(&gone[..], [Err(WriteError::Unavailable(_)), Err(WriteError::Unavailable(_))]),
+        "{gone:?}"
+    );
+}
+
+#[test]
+fn while_the_database_is_away_whoever_asks_is_told_so_and_the_rest_waits_for_it() {
+    let script = Script::with(&[Act::Fail]);
+    let (opens, inner) = (Arc::clone(&script.opens), script.clone());
+    let (handle, answers) = (Arc::new(Mutex::new(None::<WriterHandle>)), Answers::default());
+    let (asks, asked) = (Arc::clone(&handle), Answers::default());
+    let (wants, rest, waiting) = (Arc::clone(&asked), Arc::clone(&answers), Mutex::new(Vec::new()));
+    let open = move || {
+        let (opened, handle) = (opens.fetch_add(1, Ordering::SeqCst), asks.lock().clone().unwrap());
+        if opened == 1 {
+            // It is away; somebody comes while it is looked for.
+            waiting.lock().push(send_for(&handle, &wants));
+            send(&handle, &rest).unwrap();
+            return Err(OpenError::Database("gone".into()));
+        }
+        assert_eq!(wants.lock().len(), opened / 2, "told before it is looked for again");
+        let writer: Box<dyn BatchWriter> = Box::new(inner.clone());
+        Ok(writer)
+    };
+    let (sends, writer) =
+        writer(10, std::time::Duration::from_secs(1), Metrics::new().unwrap(), Box::new(open));
+    *handle.lock() = Some(sends.clone());
+    let first = Answers::default();
+    send(&sends, &first).unwrap();
+    let is_back = || script.opens.load(Ordering::SeqCst) > 2;
+    writer.run(&|| {}, &is_back).unwrap();
+    let asked = asked.lock();
+    assert!(matches!(&asked[..], [Err(WriteError::Unavailable(why))] if why.contains("gone")), "{asked:?}");
+    assert!(matches!(&answers.lock()[..], [Ok(())]), "it is back");
+    assert_eq!(&*script.batches.lock(), &[1, 1]);
+}
+
+#[test]
+fn that_the_database_was_opened_again_is_told_within_a_run_and_by_the_next_one() {
+    let script = Script::with(&[Act::Fail, Act::Panic]);
+    let (handle, writer) = script.start(10);
+    let told = Arc::new(AtomicUsize::new(0));
+    let (count, batches) = (Arc::clone(&told), Arc::clone(&script.batches));
+    writer.on_reopen(Box::new(move || {
+        assert_eq!(count.fetch_add(1, Ordering::SeqCst) + 1, batches.lock().len(), "before the next batch");
+    }));
+    let answers = Answers::default();
+    send(&handle, &answers).unwrap();
+    assert_eq!(told.load(Ordering::SeqCst), 0);
+    let sends = || {
+        if handle.depth() == 0 && told.load(Ordering::SeqCst) == 1 {
+            send(&handle, &answers).unwrap();
+        }
+        told.load(Ordering::SeqCst) == 0
+    };
+    assert!(catch_unwind(AssertUnwindSafe(|| writer.run(&|| {}, &sends))).is_err(), "as the script says");
+    assert_eq!(told.load(Ordering::SeqCst), 1, "within the run");
+    drain(&writer);
+    assert_eq!(told.load(Ordering::SeqCst), 2, "by the next run");
 }
 
 #[test]

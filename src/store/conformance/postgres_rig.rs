@@ -11,9 +11,11 @@ use super::Rig;
 use super::sqlite_rig::CountOrphans;
 use super::world::BEGIN;
 use crate::clock::Clock;
+use crate::error::OpenError;
 use crate::metrics::Metrics;
 use crate::open::{FolderLock, NodeLock, OpenOptions, open_at};
 use crate::postgres::connection::{Address, PgConn};
+use crate::postgres::node::Incarnation;
 use crate::postgres::session::PgSession;
 use crate::postgres::writer::PgWriter;
 use crate::readers::Readers;
@@ -107,9 +109,18 @@ impl PostgresRig {
 
     /// A second writer of the present incarnation, over any way to the server.
     pub fn another_writer(&self, address: impl Into<Address>) -> PgWriter {
-        let node = self.parts().node.incarnation();
+        self.writer_of(self.incarnation(), address).unwrap()
+    }
+
+    /// A writer of any incarnation.
+    pub fn writer_of(&self, node: Incarnation, address: impl Into<Address>) -> Result<PgWriter, OpenError> {
         let metrics = crate::metrics::Metrics::new().unwrap();
-        PgWriter::open(address, node, self.lanes_max, self.clock.clone(), metrics).unwrap()
+        PgWriter::open(address, node, self.lanes_max, self.clock.clone(), metrics)
+    }
+
+    /// The present incarnation.
+    pub fn incarnation(&self) -> Incarnation {
+        self.parts().node.incarnation()
     }
 
     fn parts(&self) -> &Parts {

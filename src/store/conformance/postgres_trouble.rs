@@ -15,20 +15,20 @@ use crate::command::{CancelTask, Chore, Command, PatchTask, RecordSystemEvent};
 use crate::error::{OpenError, WriteError};
 use crate::open::{OpenOptions, open};
 use crate::port::{BatchError, BatchWriter, Committed};
-use crate::postgres::connection::{Address, PgConn};
+use crate::postgres::connection::Address;
 use crate::sql::statement::statement;
 use crate::timeouts::Timeouts;
 
-type Pg = World<PostgresRig>;
+pub(super) type Pg = World<PostgresRig>;
 
 /// Who a writer is to the server.
 const WRITER: &str = "hive writer";
 
-fn patch(task: domain::TaskId, priority: u8) -> Command {
+pub(super) fn patch(task: domain::TaskId, priority: u8) -> Command {
     PatchTask { tenant: ME, task, priority: Some(priority), labels: None, correlation_id: "r".into() }.into()
 }
 
-fn event() -> Command {
+pub(super) fn event() -> Command {
     RecordSystemEvent { kind: EventKind::SystemStarted, data: "{}".into() }.into()
 }
 
@@ -68,12 +68,12 @@ fn applied_while(
 /// What a batch that was not applied says of it.
 fn refusal(applied: Result<Committed, BatchError>) -> String {
     match applied {
-        Err(BatchError::Unavailable(why)) => why,
+        Err(BatchError::Unavailable(why) | BatchError::Busy(why)) => why,
         other => panic!("{other:?}"),
     }
 }
 
-fn kinds(world: &Pg) -> Vec<(i64, EventKind)> {
+pub(super) fn kinds(world: &Pg) -> Vec<(i64, EventKind)> {
     let events = world.ask(|readers| readers.events_raw(0, 1_000));
     events.into_iter().map(|event| (event.seq, event.kind)).collect()
 }
@@ -161,42 +161,6 @@ fn a_serialization_failure_is_tried_again() {
     );
     let record = world.task(task);
     assert_eq!((record.priority, record.status.attempts_max), (7, 8), "on top of what the other wrote");
-}
-
-#[test]
-fn what_a_writer_waits_for_others_is_a_setting() {
-    let mut world = Pg::new();
-    let task = world.submit("t").id;
-    let mut other = world.rig.schema.connection();
-    other.batch_execute(&format!("BEGIN; SELECT FROM tasks WHERE id = {} FOR UPDATE", task.raw())).unwrap();
-    for (timeouts, which) in [
-        (Timeouts { lock: Duration::from_millis(20), ..Timeouts::default() }, "lock timeout"),
-        (Timeouts { statement: Duration::from_millis(20), ..Timeouts::default() }, "statement timeout"),
-    ] {
-        let mut writer = world.rig.another_writer(Address::new(world.rig.schema.url(), timeouts));
-        let why = refusal(writer.apply(&[patch(task, 7)]));
-        assert_eq!(why, format!("canceling statement due to {which}"));
-    }
-    other.batch_execute("ROLLBACK").unwrap();
-}
-
-#[test]
-fn a_statement_of_a_reader_that_takes_too_long_is_ended_and_its_connection_works_on() {
-    let world = Pg::new();
-    let timeouts = Timeouts { statement: Duration::from_millis(20), ..Timeouts::default() };
-    let mut conn = PgConn::reader(Address::new(world.rig.schema.url(), timeouts)).unwrap();
-    let refused = conn.batch_execute("SELECT pg_sleep(60)").unwrap_err();
-    assert_eq!(refused.to_string(), "canceling statement due to statement timeout");
-    conn.batch_execute("SELECT 1").unwrap();
-}
-
-#[test]
-fn a_server_that_takes_connections_and_says_nothing_is_given_up_after_the_time_to_connect() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("postgresql://hive@{}/hive", listener.local_addr().unwrap());
-    let timeouts = Timeouts { connect: Duration::from_millis(100), ..Timeouts::default() };
-    let Err(refused) = PgConn::reader(Address::new(&url, timeouts)) else { panic!("it is no server") };
-    assert!(refused.to_string().contains("does not answer within 100 ms"), "{refused}");
 }
 
 #[test]
@@ -386,6 +350,24 @@ fn a_hive_whose_number_was_taken_writes_nothing_any_more() {
 }
 
 #[test]
+fn a_writer_opens_for_its_own_incarnation_alone_and_once_nothing_of_that_is_under_way() {
+    let mut world = Pg::new();
+    let (mine, url) = (world.rig.incarnation(), world.rig.schema.url().to_owned());
+    let hurried = Timeouts { lock: Duration::from_millis(10), ..Timeouts::default() };
+    let mut still = world.rig.another_writer(url.as_str());
+    still.stand_still(&[event()]);
+    let Err(refused) = world.rig.writer_of(mine, Address::new(&url, hurried)) else {
+        panic!("it was opened")
+    };
+    assert_eq!(refused.to_string(), "cannot open the database: canceling statement due to lock timeout");
+    drop(still);
+    assert!(world.rig.writer_of(mine, url.as_str()).is_ok());
+    world.rig.reopen();
+    let refused = world.rig.writer_of(mine, url.as_str());
+    assert!(matches!(refused, Err(OpenError::NodeInUse(0))), "another one has begun");
+}
+
+#[test]
 fn a_second_hive_needs_another_number() {
     let world = Pg::new();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -398,6 +380,27 @@ fn a_second_hive_needs_another_number() {
     drop(store);
     drop(world.rig.close());
     assert!(open(&second).is_ok(), "a number is free once its hive has gone");
+}
+
+#[test]
+fn a_hive_that_waits_for_the_one_before_begins_where_that_one_ended() {
+    let mut world = Pg::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let second = OpenOptions { data_dir: elsewhere.path().to_owned(), ..world.rig.options() };
+    let mut looks_on = world.rig.schema.connection();
+    let schema = world.rig.schema.name().to_owned();
+    let (store, last) = std::thread::scope(|scope| {
+        let opened = scope.spawn(|| open(&second));
+        let began = Instant::now();
+        while looks_on.load::<(i64,), _>(WaitsForNumber { schema: &schema }).unwrap().is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(20), "nobody waits for the number");
+            std::thread::yield_now();
+        }
+        let last = world.submit("the last one").id;
+        drop(world.rig.close());
+        (opened.join().unwrap().unwrap(), last)
+    });
+    assert_eq!(store.highest_id, last.raw());
 }
 
 #[test]
@@ -462,6 +465,13 @@ statement! {
     "SELECT a.pid::bigint FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid \
      JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE a.wait_event_type = 'Lock' AND a.application_name = "; name, " AND n.nspname = "; schema, " LIMIT 1"
+}
+
+statement! {
+    /// Connections that wait for node number 0 of a schema.
+    WaitsForNumber<'a> { schema: &'a str } -> (BigInt,) =
+    "SELECT pid::bigint FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 0 \
+     AND classid::bigint = hashtext('hive node ' || "; schema, ")::bigint & 4294967295"
 }
 
 statement! {

@@ -90,7 +90,7 @@ fn a_batch_gives_up_when_another_program_never_lets_go() {
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
     let command: Command = world.submit_command("t", |_| {}).into();
     let refused = world.rig.writer().apply(std::slice::from_ref(&command));
-    let Err(BatchError::Unavailable(why)) = refused else { panic!("{refused:?}") };
+    let Err(BatchError::Busy(why)) = refused else { panic!("{refused:?}") };
     assert_eq!(why, "database is locked");
     other.batch_execute("COMMIT").unwrap();
     assert!(world.batch(&[command]).outcomes[0].is_ok());

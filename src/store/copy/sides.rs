@@ -7,9 +7,10 @@ use diesel::sql_types::Text;
 
 use super::pages;
 use super::tables::TABLES;
-use super::{Error, database, said};
+use super::{Error, Side, database};
 use crate::backup;
 use crate::error::OpenError;
+use crate::migrations;
 use crate::open::{self, FolderLock};
 use crate::place::Place;
 use crate::postgres::connection::PgConn;
@@ -22,6 +23,11 @@ use crate::sqlite::connection;
 /// The node whose hive must not serve meanwhile; there is one.
 const NODE: u16 = 0;
 
+/// Waits until no batch is under way, and keeps every later one from beginning until this transaction ends: each locks a row
+/// of this table first. A hive whose own lock was lost with its connection writes all the same without this. It comes before
+/// the first question, so that the answers are of a moment after it.
+const STAND_STILL: &str = "LOCK TABLE nodes IN EXCLUSIVE MODE";
+
 /// What is read.
 pub(super) struct Source {
     pub conn: Conn,
@@ -32,17 +38,17 @@ pub(super) struct Source {
 
 impl Source {
     pub fn open(place: &Place) -> Result<Self, Error> {
-        let unread = |failure: Failure| database("read the hive to copy", &said(&failure));
+        let unread = |failure: Failure| database("read the hive to copy", &failure);
         let (mut conn, lock) = match place {
             Place::Folder(folder) => {
-                let lock = open::hold(folder)?;
+                let lock = open::hold(folder).map_err(Side::Source.refused())?;
                 let conn = connection::onlooker(&folder.join(connection::FILE));
                 (conn.map(Conn::from).map_err(|error| unread(error.into()))?, Some(lock))
             }
             Place::Server(url) => {
                 let mut conn: Conn =
                     PgConn::copier(url.reveal()).map_err(|error| unread(error.into()))?.into();
-                node::hold(&mut conn, NODE)?;
+                node::hold(&mut conn, NODE).map_err(Side::Source.refused())?;
                 (conn, None)
             }
         };
@@ -51,6 +57,9 @@ impl Source {
             Conn::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         conn.batch_execute(begin).map_err(|error| unread(error.into()))?;
+        if let Conn::Postgres(_) = &conn {
+            conn.batch_execute(STAND_STILL).map_err(|error| unread(error.into()))?;
+        }
         let names: Vec<(String,)> = conn.load(LoadEpoch {}).map_err(|error| unread(error.into()))?;
         let Some((epoch,)) = names.into_iter().next() else { return Err(Error::NoHive) };
         Ok(Self { conn, epoch, _lock: lock })
@@ -73,19 +82,20 @@ struct Draft {
 impl Target {
     /// Makes the tables where they are missing, and finds them empty.
     pub fn open(place: &Place) -> Result<Self, Error> {
-        let unwritten = |failure: Failure| database("write the copy", &said(&failure));
+        let unwritten = |failure: Failure| database("write the copy", &failure);
+        let refused = Side::Target.refused();
         let (mut conn, draft) = match place {
             Place::Folder(folder) => {
                 let draft = Draft::begin(folder)?;
                 let conn = connection::writer(&draft.path).map_err(|error| unwritten(error.into()))?;
-                let conn = open::migrated(conn, &draft.folder)?;
+                let conn = open::migrated(conn, &draft.folder).map_err(refused)?;
                 (Conn::from(conn), Some(draft))
             }
             Place::Server(url) => {
-                open::migrate_server(url.reveal())?;
+                make_tables_where_there_are_none(place).map_err(refused)?;
                 let mut conn: Conn =
                     PgConn::copier(url.reveal()).map_err(|error| unwritten(error.into()))?.into();
-                node::hold(&mut conn, NODE)?;
+                node::hold(&mut conn, NODE).map_err(refused)?;
                 (conn, None)
             }
         };
@@ -127,37 +137,50 @@ impl Target {
 
 impl Draft {
     fn begin(folder: &Path) -> Result<Self, Error> {
-        let lock = open::hold(folder)?;
+        let refused = Side::Target.refused();
+        let lock = open::hold(folder).map_err(refused)?;
         let database = folder.join(connection::FILE);
-        if database.symlink_metadata().is_ok() {
-            return Err(Error::NotEmpty(format!("there is {}", database.display())));
+        // A log without its database, too: SQLite would play it into the copy.
+        let found =
+            ENDS.map(|end| beside(&database, end)).into_iter().find(|path| path.symlink_metadata().is_ok());
+        if let Some(found) = found {
+            return Err(Error::NotEmpty(format!("there is {}", found.display())));
         }
         let draft =
             Self { path: database.with_extension("db.copying"), folder: folder.to_owned(), _lock: lock };
         // What a copy that was broken off left.
         draft.remove();
-        open::private_file(&draft.path)?;
+        open::private_file(&draft.path).map_err(refused)?;
         Ok(draft)
     }
 
     fn remove(&self) {
-        for end in ["", "-wal", "-shm", "-journal"] {
-            let mut name = self.path.as_os_str().to_owned();
-            name.push(end);
-            let _ = fs::remove_file(PathBuf::from(name));
+        for end in ENDS {
+            let _ = fs::remove_file(beside(&self.path, end));
         }
     }
+}
+
+/// A schema that is there is left as it is, whatever it lacks: somebody may serve from it.
+fn make_tables_where_there_are_none(target: &Place) -> Result<(), OpenError> {
+    if migrations::status(target)?.iter().all(|step| step.applied_at.is_none()) {
+        migrations::run(target)?;
+    }
+    migrations::require_none_pending(target)
+}
+
+/// What SQLite puts behind the name of a database for the files beside it.
+const ENDS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+fn beside(database: &Path, end: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
         self.remove();
-    }
-}
-
-impl From<diesel::ConnectionError> for Error {
-    fn from(error: diesel::ConnectionError) -> Self {
-        Self::Open(OpenError::Database(error.to_string()))
     }
 }
 

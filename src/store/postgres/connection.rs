@@ -1,11 +1,13 @@
 //! Connections that block: each has a runtime of its own, which moves only while somebody waits for an answer. A
 //! statement then needs no other thread, and no stalled worker of somebody else's runtime can hold it up.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::result::QueryResult;
+use diesel::result::{DatabaseErrorKind, QueryResult};
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::future::{LocalBoxFuture, join_all};
@@ -17,6 +19,14 @@ use crate::timeouts::Timeouts;
 
 /// How long sent bytes may stay unconfirmed before the connection counts as lost.
 const UNCONFIRMED_MAX: Duration = Duration::from_secs(10);
+/// How long nothing may come before the other host is asked whether it is there; it has [`UNCONFIRMED_MAX`] to say so.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+/// Time from one such question to the next.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+/// Questions without an answer after which the connection counts as lost.
+const KEEPALIVE_RETRIES: u32 = 3;
+/// What the client library takes for [`KEEPALIVE_IDLE`] where a URL says nothing.
+const KEEPALIVE_IDLE_UNSAID: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// What the writer's connection is set to. A transaction that is left alone is ended by the server after 2 s, so that a
 /// node that stands still inside one holds nobody up for long; a commit is on disk whatever the server's default says.
@@ -62,6 +72,12 @@ impl Address {
         self.timeouts.slow
     }
 
+    /// How long an answer is waited for: as long as the server may take for a statement, and as long as it may take to let a
+    /// connection in, which is long for the way there and back.
+    fn patience(&self) -> Duration {
+        self.timeouts.statement.saturating_add(self.timeouts.connect)
+    }
+
     /// What a connection is set to.
     fn waits(&self) -> String {
         let Timeouts { lock, statement, .. } = self.timeouts;
@@ -82,10 +98,17 @@ impl From<&Self> for Address {
 }
 
 /// A connection.
+///
+/// Invariant: once an answer was waited for in vain, nothing is sent on it any more: what would come next might be that
+/// answer.
 pub(crate) struct PgConn {
     conn: AsyncPgConnection,
     /// Taken only when it is dropped.
     runtime: Option<Runtime>,
+    /// How long without an answer it is waited; as long as it takes when `None`.
+    patience: Option<Duration>,
+    /// Whether an answer was waited for in vain.
+    is_silent: bool,
 }
 
 impl PgConn {
@@ -110,7 +133,9 @@ impl PgConn {
     /// The connection of a copy.
     pub(crate) fn copier(url: &str) -> ConnectionResult<Self> {
         let mut conn = Self::establish(&url.into(), "hive copy")?;
+        conn.patience = None;
         conn.set_to(COPIER)?;
+        let _ = conn.batch_execute(ENGLISH);
         Ok(conn)
     }
 
@@ -118,7 +143,7 @@ impl PgConn {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
         let conn = runtime.block_on(connect(address, name))?;
-        Ok(Self { conn, runtime: Some(runtime) })
+        Ok(Self { conn, runtime: Some(runtime), patience: Some(address.patience()), is_silent: false })
     }
 
     fn set_to(&mut self, settings: &str) -> ConnectionResult<()> {
@@ -134,9 +159,11 @@ impl PgConn {
     where
         F: Future<Output = QueryResult<T>> + 'c,
     {
-        match &self.runtime {
-            Some(runtime) => runtime.block_on(ask(&mut self.conn)),
-            None => Err(diesel::result::Error::BrokenTransactionManager),
+        let runtime = speaking(self.runtime.as_ref(), self.is_silent)?;
+        let asked = ask(&mut self.conn);
+        match runtime.block_on(patiently(self.patience, || 0, pin!(asked))) {
+            Some(answer) => answer,
+            None => Err(silent(&mut self.is_silent, self.patience)),
         }
     }
 
@@ -146,9 +173,16 @@ impl PgConn {
         &'c mut self,
         ask: impl FnOnce(&'c AsyncPgConnection) -> Vec<LocalBoxFuture<'c, QueryResult<T>>>,
     ) -> QueryResult<Vec<T>> {
-        match &self.runtime {
-            Some(runtime) => runtime.block_on(join_all(ask(&self.conn))).into_iter().collect(),
-            None => Err(diesel::result::Error::BrokenTransactionManager),
+        let runtime = speaking(self.runtime.as_ref(), self.is_silent)?;
+        let count = Cell::new(0);
+        let asked = join_all(ask(&self.conn).into_iter().map(|asked| async {
+            let answer = asked.await;
+            count.set(count.get() + 1);
+            answer
+        }));
+        match runtime.block_on(patiently(self.patience, || count.get(), pin!(asked))) {
+            Some(answers) => answers.into_iter().collect(),
+            None => Err(silent(&mut self.is_silent, self.patience)),
         }
     }
 
@@ -157,16 +191,52 @@ impl PgConn {
         &'c mut self,
         ask: impl FnOnce(&'c AsyncPgConnection) -> Vec<LocalBoxFuture<'c, QueryResult<T>>>,
     ) -> QueryResult<Vec<T>> {
-        let Some(runtime) = &self.runtime else {
-            return Err(diesel::result::Error::BrokenTransactionManager);
-        };
-        ask(&self.conn).into_iter().map(|asked| runtime.block_on(asked)).collect()
+        let runtime = speaking(self.runtime.as_ref(), self.is_silent)?;
+        let mut answers = Vec::new();
+        for asked in ask(&self.conn) {
+            match runtime.block_on(patiently(self.patience, || 0, pin!(asked))) {
+                Some(answer) => answers.push(answer?),
+                None => return Err(silent(&mut self.is_silent, self.patience)),
+            }
+        }
+        Ok(answers)
     }
 
     /// Runs statements without binds and without rows.
     pub(crate) fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
         self.wait(|conn| conn.batch_execute(sql))
     }
+}
+
+/// The runtime of a connection that is not silent.
+fn speaking(runtime: Option<&Runtime>, is_silent: bool) -> QueryResult<&Runtime> {
+    let runtime = runtime.filter(|_| !is_silent);
+    runtime.ok_or(diesel::result::Error::BrokenTransactionManager)
+}
+
+/// Waits for all answers, for so long from one to the next; `count` says how many have come. The server ends a statement
+/// that takes too long, so that whoever is silent for longer than that is not there, or stands still.
+async fn patiently<T>(
+    patience: Option<Duration>,
+    count: impl Fn() -> usize,
+    mut asked: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
+    let Some(patience) = patience else { return Some(asked.await) };
+    loop {
+        let before = count();
+        match tokio::time::timeout(patience, asked.as_mut()).await {
+            Ok(answers) => return Some(answers),
+            Err(_) if count() > before => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// An answer was waited for in vain.
+fn silent(is_silent: &mut bool, patience: Option<Duration>) -> diesel::result::Error {
+    *is_silent = true;
+    let why = format!("the server has not answered for {} ms", patience.unwrap_or_default().as_millis());
+    diesel::result::Error::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(why))
 }
 
 impl Drop for PgConn {
@@ -185,9 +255,7 @@ pub(super) async fn connect(address: &Address, name: &str) -> ConnectionResult<A
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(address.timeouts.connect);
     }
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(UNCONFIRMED_MAX);
-    }
+    find_out_losses(&mut config);
     if config.get_application_name().is_none() {
         config.application_name(name);
     }
@@ -200,6 +268,22 @@ pub(super) async fn connect(address: &Address, name: &str) -> ConnectionResult<A
             "the server takes connections and does not answer within {} ms",
             patience.as_millis()
         ))),
+    }
+}
+
+/// What a URL does not say about connections whose other end has gone without a word.
+fn find_out_losses(config: &mut Config) {
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNCONFIRMED_MAX);
+    }
+    if config.get_keepalives_idle() == KEEPALIVE_IDLE_UNSAID {
+        config.keepalives_idle(KEEPALIVE_IDLE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(KEEPALIVE_INTERVAL);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(KEEPALIVE_RETRIES);
     }
 }
 
@@ -217,14 +301,6 @@ async fn let_in(config: &Config, connector: Option<Connector>) -> ConnectionResu
     }
 }
 
-/// What an error to connect says, with its cause.
-pub(crate) fn said(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::CouldntSetupConfiguration(error) => error.to_string(),
-        other => other.to_string(),
-    }
-}
-
 /// What the client library says, with its cause, which its own text leaves out.
 pub(super) fn explained(error: &tokio_postgres::Error) -> String {
     match std::error::Error::source(error) {
@@ -233,5 +309,29 @@ pub(super) fn explained(error: &tokio_postgres::Error) -> String {
         }
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn losses(url: &str) -> (Option<Duration>, Duration, Option<Duration>, Option<u32>) {
+        let mut config: Config = url.parse().unwrap();
+        find_out_losses(&mut config);
+        let unconfirmed = config.get_tcp_user_timeout().copied();
+        let (idle, interval) = (config.get_keepalives_idle(), config.get_keepalives_interval());
+        (unconfirmed, idle, interval, config.get_keepalives_retries())
+    }
+
+    #[test]
+    fn a_host_that_has_gone_is_found_out_within_seconds_unless_the_url_says_otherwise() {
+        let seconds = Duration::from_secs;
+        let said = losses("postgresql://hive@db.example/hive");
+        assert_eq!(said, (Some(seconds(10)), seconds(10), Some(seconds(3)), Some(3)));
+        let said = losses(
+            "postgresql://hive@db.example/hive?tcp_user_timeout=60&keepalives_idle=61&keepalives_interval=62&keepalives_retries=6",
+        );
+        assert_eq!(said, (Some(seconds(60)), seconds(61), Some(seconds(62)), Some(6)));
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn migrate(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| OpenError::Database(error.to_string()))?;
     let conn = runtime.block_on(connection::connect(&address.into(), "hive migrations"));
-    let conn = conn.map_err(|error| OpenError::Database(error.to_string()))?;
+    let conn = conn.map_err(Failure::from)?;
     // The wrapper waits on the runtime that it finds itself in.
     let _entered = runtime.enter();
     let mut conn = Blocking::from(conn);

@@ -10,12 +10,10 @@ use crate::sql::failure::Remedy;
 
 /// Which check says that another node has written to the log since this transaction began.
 const LOG_MOVED: &str = "log_head_moved";
-/// How messages begin that say that somebody else was in the way: 40P01, 55P03 and 57014.
-const IN_THE_WAY: [&str; 3] = [
-    "deadlock detected",
-    "canceling statement due to lock timeout",
-    "canceling statement due to statement timeout",
-];
+/// How messages begin that say that somebody else was in the way: 40P01 and 55P03.
+const IN_THE_WAY: [&str; 2] = ["deadlock detected", "canceling statement due to lock timeout"];
+/// How the message begins that says that a statement took longer than it may: 57014.
+const TOO_SLOW: &str = "canceling statement due to statement timeout";
 /// How messages begin that say that this server, or this connection, is no longer to be written to: classes 53, 57P and
 /// 58, a server that has become a standby, and a transaction that was ended from outside.
 const OUT_OF_REACH: [&str; 12] = [
@@ -56,6 +54,8 @@ pub(crate) fn of(error: &Error) -> Remedy {
 fn unknown(text: String) -> Remedy {
     if IN_THE_WAY.iter().any(|known| text.starts_with(known)) {
         Remedy::TryAgain(text)
+    } else if text.starts_with(TOO_SLOW) {
+        Remedy::TooSlow(text)
     } else if OUT_OF_REACH.iter().any(|known| text.starts_with(known)) {
         Remedy::Reopen(text)
     } else {

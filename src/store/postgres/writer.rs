@@ -16,7 +16,7 @@ use crate::port::{BatchError, BatchWriter, Committed};
 use crate::sql::apply::{self, Mode};
 use crate::sql::batch::{Batch, Told};
 use crate::sql::conn::Conn;
-use crate::sql::failure::Remedy;
+use crate::sql::failure::{Failure, Remedy};
 use crate::sql::lanes::Lanes;
 
 /// How often a batch is tried while others are in its way; each try waits for the lock timeout at most.
@@ -34,7 +34,7 @@ pub(crate) struct PgWriter {
 }
 
 impl PgWriter {
-    /// Opens the connection and loads where the lanes stand.
+    /// Opens the connection, once nothing is under way on the one before, and loads where the lanes stand.
     pub(crate) fn open(
         address: impl Into<Address>,
         node: Incarnation,
@@ -44,18 +44,21 @@ impl PgWriter {
     ) -> Result<Self, OpenError> {
         let address = address.into();
         let slow = address.slow();
-        let conn = PgConn::writer(&address).map_err(|error| OpenError::Database(error.to_string()))?;
+        let conn = PgConn::writer(&address).map_err(Failure::from)?;
         let mut session = PgSession::writer(conn, metrics.writer_statement_seconds.clone(), slow);
-        session.warm_up().map_err(|error| OpenError::Database(error.to_string()))?;
+        node.prove(&mut session)?;
+        session.warm_up().map_err(Failure::from)?;
         let mut conn = Conn::Postgres(Box::new(session));
-        let lanes = Lanes::load(&mut conn).map_err(|error| OpenError::Database(error.to_string()))?;
+        let lanes = Lanes::load(&mut conn)?;
         let lanes_max = usize::try_from(lanes_max).unwrap_or(usize::MAX);
         Ok(Self { conn, node, lanes, lanes_max, last_at: Timestamp::ZERO, clock, metrics })
     }
 
     /// One transaction. What was interned in it is forgotten when it fails.
     fn transact(&mut self, batch: &[Command], mode: Mode, turn: Turn) -> Result<Committed, Remedy> {
-        let (now, last_seq) = self.begin(batch, turn)?;
+        // Apart, each command reads its rows by itself, so that what is wrong with them is its own affair.
+        let foreseen = if mode == Mode::Together { batch } else { &[] };
+        let (now, last_seq) = self.begin(foreseen, turn)?;
         let most = (self.lanes_max, &self.metrics.quarantine);
         let mut open = Batch::new(&mut self.conn, &mut self.lanes, most, now, last_seq);
         let nothing = open.mark();
@@ -162,7 +165,7 @@ impl BatchWriter for PgWriter {
         loop {
             match self.transact(batch, mode, turn) {
                 Ok(committed) => return Ok(committed),
-                Err(Remedy::RefuseCommand(why)) if mode == Mode::Together => {
+                Err(Remedy::RefuseCommand(why) | Remedy::TooSlow(why)) if mode == Mode::Together => {
                     tracing::warn!(error = %why, commands = batch.len(), "a batch is applied command by command");
                     self.metrics.writer_replays.inc();
                     // Its events are written before its end, so that nobody else may write any meanwhile.
@@ -172,11 +175,12 @@ impl BatchWriter for PgWriter {
                     tries += 1;
                     self.metrics.writer_retries.inc();
                     if tries >= TRIES {
-                        return Err(BatchError::Unavailable(why));
+                        return Err(BatchError::Busy(why));
                     }
                     tracing::debug!(error = %why, commands = batch.len(), "a batch is tried again");
                     turn = Turn::Held;
                 }
+                Err(Remedy::TooSlow(why)) => return Err(BatchError::Busy(why)),
                 Err(Remedy::Reopen(why) | Remedy::RefuseCommand(why) | Remedy::DiskFailed(why)) => {
                     return Err(BatchError::Unavailable(why));
                 }

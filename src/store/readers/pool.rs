@@ -1,6 +1,6 @@
 //! The connections that only read, and the one hop a call takes to them.
 
-use crate::open::Database;
+use crate::open::{Database, OpenOptions};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::sql::conn::Conn;
 use crate::sql::failure::Failure;
 use crate::sql::queries::{KnownLanes, Session};
+use crate::threads::Threads;
 use crate::timeouts::Timeouts;
 
 /// Counts one in a state for as long as it lives, also through a panic, or when whoever waits goes away.
@@ -41,24 +42,20 @@ pub(super) struct Pool {
     clock: Clock,
     metrics: Metrics,
     timeouts: Timeouts,
+    threads: Threads,
 }
 
 impl Pool {
-    pub(super) fn new(
-        database: Database,
-        connections: usize,
-        clock: Clock,
-        metrics: Metrics,
-        timeouts: Timeouts,
-    ) -> Self {
+    pub(super) fn new(options: &OpenOptions, database: Database, clock: Clock, metrics: Metrics) -> Self {
         Self {
             database,
             idle: Mutex::new(Vec::new()),
-            permits: Arc::new(Semaphore::new(connections.max(1))),
+            permits: Arc::new(Semaphore::new(options.reader_connections.max(1))),
             lanes: KnownLanes::default(),
             clock,
             metrics,
-            timeouts,
+            timeouts: options.timeouts,
+            threads: options.threads,
         }
     }
 
@@ -66,8 +63,8 @@ impl Pool {
         self.clock.now()
     }
 
-    /// Runs `body` in one read transaction on a blocking thread. When the caller goes away meanwhile, the body still
-    /// ends and its connection comes back.
+    /// Runs `body` in one read transaction, on a blocking thread unless reads are to run on the caller's. When the caller
+    /// goes away meanwhile, the body still ends and its connection comes back.
     pub(super) async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
         query: &'static str,
@@ -76,12 +73,15 @@ impl Pool {
         let began = Instant::now();
         let permit = self.permit().await?;
         let pool = Arc::clone(self);
-        let answer = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let answer = pool.read(body);
             drop(permit);
             answer
-        })
-        .await;
+        };
+        let answer = match self.threads {
+            Threads::Own => tokio::task::spawn_blocking(work).await,
+            Threads::Callers => Ok(work()),
+        };
         let took = began.elapsed();
         self.metrics.reader_query_seconds.with_label_values(&[query]).observe(took.as_secs_f64());
         if took >= self.timeouts.slow {
@@ -155,7 +155,8 @@ mod tests {
         drop(connection::writer(&file).unwrap());
         let timeouts = Timeouts { reader, ..Timeouts::default() };
         let (clock, metrics) = (Clock::stopped_at(Timestamp::ZERO), Metrics::new().unwrap());
-        Arc::new(Pool::new(Database::Sqlite(file), 1, clock, metrics, timeouts))
+        let options = OpenOptions { reader_connections: 1, timeouts, ..OpenOptions::new("") };
+        Arc::new(Pool::new(&options, Database::Sqlite(file), clock, metrics))
     }
 
     fn states(pool: &Pool) -> [i64; 3] {

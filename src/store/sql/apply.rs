@@ -38,6 +38,7 @@ fn together(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcom
 
 fn apart(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcome, WriteError>>, Remedy> {
     let mut outcomes = Vec::with_capacity(batch.len());
+    let mut was_slow = false;
     for command in batch {
         let before = open.mark();
         execute(open, "SAVEPOINT command")?;
@@ -48,17 +49,21 @@ fn apart(open: &mut Batch<'_>, batch: &[Command]) -> Result<Vec<Result<Outcome, 
                 execute(open, "RELEASE SAVEPOINT command")?;
                 outcomes.push(Ok(outcome));
             }
-            Err(failure) => match open.conn.remedy(&failure) {
-                Remedy::RefuseCommand(why) => {
-                    open.go_back(before);
-                    open.conn.forget();
-                    execute(open, "ROLLBACK TO SAVEPOINT command; RELEASE SAVEPOINT command")?;
-                    outcomes.push(Err(WriteError::Refused(why)));
-                }
-                remedy @ (Remedy::TryAgain(_) | Remedy::Reopen(_) | Remedy::DiskFailed(_)) => {
-                    return Err(remedy);
-                }
-            },
+            Err(failure) => {
+                let error = match open.conn.remedy(&failure) {
+                    Remedy::RefuseCommand(why) => WriteError::Refused(why),
+                    // Where a second one is too slow it is not the commands that are to blame, and each takes its time.
+                    Remedy::TooSlow(why) if !was_slow => {
+                        was_slow = true;
+                        WriteError::Unavailable(why)
+                    }
+                    remedy => return Err(remedy),
+                };
+                open.go_back(before);
+                open.conn.forget();
+                execute(open, "ROLLBACK TO SAVEPOINT command; RELEASE SAVEPOINT command")?;
+                outcomes.push(Err(error));
+            }
         }
     }
     Ok(outcomes)

@@ -6,13 +6,13 @@
 use diesel::result::{DatabaseErrorKind, Error};
 use domain::TaskId;
 
-use crate::error::ReadError;
+use crate::error::{OpenError, ReadError};
 
 /// Why one command, or a read, could not be done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The database says no.
-    #[error("the database says no")]
+    /// The database says no: in its words.
+    #[error(transparent)]
     Database(#[from] Error),
     /// A stored row cannot be understood.
     #[error("a stored {what} cannot be understood: {why}")]
@@ -32,6 +32,8 @@ pub(crate) enum Failure {
 pub(crate) enum Remedy {
     /// The command is to blame: the others of its batch can be stored.
     RefuseCommand(String),
+    /// A statement took longer than it may: the others of its batch can be stored, and this one be sent again.
+    TooSlow(String),
     /// Another connection holds the database: try the batch again.
     TryAgain(String),
     /// The database is out of reach: open it anew.
@@ -87,7 +89,9 @@ impl Remedy {
     pub(crate) fn before_commit(self) -> Self {
         match self {
             Self::DiskFailed(why) => Self::Reopen(why),
-            other @ (Self::RefuseCommand(_) | Self::TryAgain(_) | Self::Reopen(_)) => other,
+            other @ (Self::RefuseCommand(_) | Self::TooSlow(_) | Self::TryAgain(_) | Self::Reopen(_)) => {
+                other
+            }
         }
     }
 }
@@ -95,10 +99,15 @@ impl Remedy {
 impl From<Failure> for ReadError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Database(error) => Self::Unavailable(error.to_string()),
             Failure::Corrupt { what, why } => Self::Corrupt { what, why },
-            Failure::Unfit(why) => Self::Unavailable(why),
+            other @ (Failure::Database(_) | Failure::Unfit(_)) => Self::Unavailable(other.to_string()),
         }
+    }
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        Self::Database(failure.to_string())
     }
 }
 
@@ -152,6 +161,16 @@ mod tests {
         assert!(matches!(told("attempt to write a readonly database"), Remedy::Reopen(_)));
         assert!(matches!(told("disk I/O error"), Remedy::DiskFailed(_)));
         assert!(matches!(told("a trigger said no"), Remedy::RefuseCommand(_)));
+    }
+
+    #[test]
+    fn why_a_database_cannot_be_opened_is_said_in_its_words() {
+        let failed = diesel::ConnectionError::CouldntSetupConfiguration(Error::DatabaseError(
+            DatabaseErrorKind::Unknown,
+            Box::new("file is not a database".to_owned()),
+        ));
+        let said = OpenError::from(Failure::from(failed)).to_string();
+        assert_eq!(said, "cannot open the database: file is not a database");
     }
 
     #[test]

@@ -50,11 +50,9 @@ impl SqliteWriter {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, OpenError> {
-        let said = |error: Failure| OpenError::Database(error.reason());
-        let mut conn =
-            Conn::from(connection::writer(database).map_err(|error| OpenError::Database(error.to_string()))?);
-        let (last_seq, last_at) = log::head(&mut conn).map_err(said)?;
-        let lanes = Lanes::load(&mut conn).map_err(said)?;
+        let mut conn = Conn::from(connection::writer(database).map_err(Failure::from)?);
+        let (last_seq, last_at) = log::head(&mut conn)?;
+        let lanes = Lanes::load(&mut conn)?;
         Ok(Self {
             conn,
             wal: connection::wal_path(database),
@@ -141,14 +139,14 @@ impl BatchWriter for SqliteWriter {
                     tries += 1;
                     self.metrics.writer_retries.inc();
                     if tries >= BUSY_TRIES {
-                        return Err(BatchError::Unavailable(why));
+                        return Err(BatchError::Busy(why));
                     }
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 // diesel does not tell a failed sync from a failed write, but only a commit syncs. After a failed
                 // sync the kernel may have dropped what was written, so that only a start over is safe.
                 Err(Remedy::DiskFailed(why)) => return Err(BatchError::SyncFailed(why)),
-                Err(Remedy::Reopen(why) | Remedy::RefuseCommand(why)) => {
+                Err(Remedy::Reopen(why) | Remedy::RefuseCommand(why) | Remedy::TooSlow(why)) => {
                     return Err(BatchError::Unavailable(why));
                 }
             }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::queue::{Envelope, Reply};
-use super::{CommitNotice, Shared, WriteLoopError};
+use super::queue::{Envelope, Reply, Taken};
+use super::{CommitNotice, Shared, Turn, WriteLoopError};
 use crate::command::Command;
-use crate::error::WriteError;
+use crate::error::{OpenError, WriteError};
 use crate::metrics::Metrics;
 use crate::port::{BatchError, BatchWriter, Committed};
 
@@ -47,12 +47,12 @@ pub(super) fn run(
     shared.queue.reopen();
     let (mut was_open, mut pause) = (false, PAUSE_MIN);
     loop {
-        let mut writer = match (shared.open)() {
+        let mut writer = match shared.open() {
             Ok(writer) => writer,
             // It was there, and will be again: that a server restarts is no failure of this thread.
             Err(error) if was_open && !is_stopping() => {
                 tracing::warn!(%error, "the database cannot be opened; it is tried again");
-                wait(pause, checkpoint, is_stopping);
+                wait(shared, pause, &error, checkpoint, is_stopping);
                 pause = (pause * 2).min(PAUSE_MAX);
                 continue;
             }
@@ -68,12 +68,31 @@ pub(super) fn run(
     }
 }
 
-/// Lets some time pass, but not the end of the run.
-fn wait(time: Duration, checkpoint: &dyn Fn(), is_stopping: &dyn Fn() -> bool) {
+/// Lets some time pass, but not the end of the run. Whoever asks meanwhile is told at once that it cannot be now; what is
+/// written whether somebody waits or not keeps waiting.
+fn wait(
+    shared: &Shared,
+    time: Duration,
+    error: &OpenError,
+    checkpoint: &dyn Fn(),
+    is_stopping: &dyn Fn() -> bool,
+) {
     let began = Instant::now();
-    while began.elapsed() < time && !is_stopping() {
+    loop {
+        refuse(shared, shared.queue.take_asked(), &error.to_string());
+        if began.elapsed() >= time || is_stopping() {
+            return;
+        }
         checkpoint();
         std::thread::sleep(PATIENCE.min(time));
+    }
+}
+
+/// Answers commands that were not begun.
+fn refuse(shared: &Shared, envelopes: Vec<Envelope>, why: &str) {
+    for Envelope { command, reply } in envelopes {
+        shared.metrics.writer_commands.with_label_values(&[command.kind(), "unavailable"]).inc();
+        reply.send(Err(WriteError::Unavailable(why.to_owned())));
     }
 }
 
@@ -92,15 +111,24 @@ fn serve(
 ) -> Served {
     loop {
         checkpoint();
-        let batch = shared.queue.take(BATCH_COMMANDS_MAX, BATCH_BYTES_MAX, PATIENCE);
-        if batch.is_empty() {
-            if is_stopping() && shared.queue.close_if_empty() {
-                return Served::Stopped;
-            }
-        } else if !commit(shared, writer, batch) {
-            return Served::OutOfReach;
+        match turn(shared, writer, PATIENCE) {
+            Turn::Idle if is_stopping() && shared.queue.close_if_empty() => return Served::Stopped,
+            Turn::OutOfReach => return Served::OutOfReach,
+            Turn::Idle | Turn::Committed => writer.tidy(),
         }
-        writer.tidy();
+    }
+}
+
+/// Applies what waits, or what comes within `patience`, as one batch.
+pub(super) fn turn(shared: &Shared, writer: &mut dyn BatchWriter, patience: Duration) -> Turn {
+    let Taken { batch, gone } = shared.queue.take(BATCH_COMMANDS_MAX, BATCH_BYTES_MAX, patience);
+    refuse(shared, gone, "nobody waits for it any more");
+    if batch.is_empty() {
+        Turn::Idle
+    } else if commit(shared, writer, batch) {
+        Turn::Committed
+    } else {
+        Turn::OutOfReach
     }
 }
 
@@ -124,13 +152,12 @@ fn commit(shared: &Shared, writer: &mut dyn BatchWriter, batch: Vec<Envelope>) -
             answer(shared, replies, committed);
             true
         }
+        Err(BatchError::Busy(why)) => {
+            not_applied(metrics, &commands, replies, &why);
+            true
+        }
         Err(BatchError::Unavailable(why)) => {
-            tracing::error!(error = %why, commands = commands.len(), "a batch was not applied");
-            metrics.writer_batches.with_label_values(&["unavailable"]).inc();
-            count(metrics, &commands, None);
-            for reply in replies {
-                reply.send(Err(WriteError::Unavailable(why.clone())));
-            }
+            not_applied(metrics, &commands, replies, &why);
             false
         }
         Err(BatchError::SyncFailed(why)) => {
@@ -138,6 +165,15 @@ fn commit(shared: &Shared, writer: &mut dyn BatchWriter, batch: Vec<Envelope>) -
             // Nothing is unwound and nobody is answered: an answer now could only be wrong.
             std::process::abort()
         }
+    }
+}
+
+fn not_applied(metrics: &Metrics, commands: &[Command], replies: Vec<Reply>, why: &str) {
+    tracing::error!(error = %why, commands = commands.len(), "a batch was not applied");
+    metrics.writer_batches.with_label_values(&["unavailable"]).inc();
+    count(metrics, commands, None);
+    for reply in replies {
+        reply.send(Err(WriteError::Unavailable(why.to_owned())));
     }
 }
 

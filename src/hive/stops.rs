@@ -1,4 +1,4 @@
-//! What asks a demo to end before it is done: Ctrl-C, SIGTERM, and the end of its terminal.
+//! What asks a command to end that goes on by itself: Ctrl-C, SIGTERM, and the end of its terminal.
 
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
 

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""A worker of Agent Hive over one WebSocket, with the library `websockets` (pip install websockets).
+
+Work is pushed into open slots, reports go back over the same connection. Survives a broken connection and an absent hive:
+what it holds goes on meanwhile, and what was not acknowledged is reported again. Kind `wordcount` counts the words of
+`input.text`; anything else gets its input back. `input.work_ms` makes it take that long.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import socket
+import urllib.parse
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+
+class Worker:
+    def __init__(self, slots):
+        self.slots, self.running, self.unsaid, self.socket = slots, {}, {}, None
+
+    async def work(self, assignment):
+        """The work itself; returns the result."""
+        given = assignment["input"] if isinstance(assignment["input"], dict) else {}
+        await asyncio.sleep(given.get("work_ms", 0) / 1000)
+        if assignment["kind"] == "wordcount":
+            return {"words": len(given["text"].split())}
+        return assignment["input"]
+
+    async def attempt(self, key, assignment):
+        """One attempt, from the assignment to its report."""
+        report = {"task_id": assignment["task_id"], "attempt": assignment["attempt"]}
+        try:
+            report["result"] = await self.work(assignment)
+        except asyncio.CancelledError:
+            report["error"] = {"kind": "canceled", "message": "ended when asked to"}
+        except Exception as error:  # the task's failure and not the worker's end
+            report["error"] = {"kind": type(error).__name__.lower(), "message": str(error)}
+        del self.running[key]
+        self.unsaid[key] = report
+        await self.tell()
+
+    async def say(self, **frame):
+        """Sends a frame, if there is a connection; what matters is said again on the next one."""
+        try:
+            await self.socket.send(json.dumps(frame))
+        except WebSocketException:
+            pass
+
+    async def tell(self):
+        """Reports what has ended and is not acknowledged yet."""
+        for kind, has_failed in (("complete", False), ("fail", True)):
+            items = [report for report in self.unsaid.values() if ("error" in report) == has_failed]
+            for first in range(0, len(items), 256):
+                await self.say(type=kind, items=items[first : first + 256])
+
+    async def beat(self):
+        """Keeps the leases alive."""
+        while True:
+            items = [{"task_id": task, "attempt": attempt} for task, attempt in self.running]
+            if items:
+                await self.say(type="heartbeat", items=items)
+            await asyncio.sleep(2)
+
+    async def hear(self, frame):
+        if frame["type"] == "assignments":
+            for item in frame["items"]:
+                key = (item["task_id"], item["attempt"])
+                # What was taken up again may be running still, or be done.
+                if key not in self.running and key not in self.unsaid:
+                    self.running[key] = asyncio.create_task(self.attempt(key, item))
+            named = [{"task_id": item["task_id"], "attempt": item["attempt"]} for item in frame["items"]]
+            # The sign of life that says: they have arrived.
+            await self.say(type="heartbeat", items=named)
+        elif frame["type"] == "ack" and frame["of"] in ("complete", "fail"):
+            for item in frame["items"]:
+                # 503 and 429 are no answer: it is reported again. Everything else is final; 409: it was somebody else's.
+                if item["status"] in (429, 503):
+                    asyncio.get_running_loop().call_later(1, lambda: asyncio.create_task(self.tell()))
+                elif self.unsaid.pop((item["task_id"], item["attempt"]), None):
+                    print(f"{item['task_id']} attempt {item['attempt']}: {item.get('state', item['status'])}", flush=True)
+                    await self.say(type="ready", slots=1)
+        elif frame["type"] == "cancel":
+            for item in frame["items"]:
+                if running := self.running.get((item["task_id"], item["attempt"])):
+                    running.cancel()
+
+    async def session(self, url, token):
+        headers = {"Authorization": f"Bearer {token}"}
+        # An input may be as large as 1 MiB, beside everything else in its frame.
+        async with connect(url, additional_headers=headers, max_size=4 << 20) as self.socket:
+            print("connected", flush=True)
+            await self.tell()
+            await self.say(type="ready", slots=max(self.slots - len(self.running) - len(self.unsaid), 0))
+            beats = asyncio.create_task(self.beat())
+            try:
+                async for text in self.socket:
+                    await self.hear(json.loads(text))
+            finally:
+                beats.cancel()
+
+
+async def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--server", default="http://127.0.0.1:18080")
+    options.add_argument("--token-file", default="hive-data/admin.token")
+    options.add_argument("--agent", required=True, help="its id, as `hive agent list` shows it")
+    options.add_argument("--slots", type=int, default=4, help="assignments at a time")
+    asked = options.parse_args()
+    with open(asked.token_file, encoding="ascii") as file:
+        token = file.read().strip()
+    place, me = urllib.parse.urlsplit(asked.server).netloc, f"{socket.gethostname()}-{random.getrandbits(32):08x}"
+    url = f"ws://{place}/api/v2/agents/{asked.agent}/session?worker_instance={me}"
+    worker, pause = Worker(asked.slots), 0.1
+    while True:
+        try:
+            await worker.session(url, token)
+            pause = 0.1
+        except (OSError, WebSocketException) as error:
+            print(f"connecting again: {error}", flush=True)
+        await asyncio.sleep(pause * random.uniform(0.5, 1))
+        pause = min(pause * 2, 10)
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        pass

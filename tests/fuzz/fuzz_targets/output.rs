@@ -1,0 +1,4 @@
+//! What processes print, see `targets.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::output(bytes));

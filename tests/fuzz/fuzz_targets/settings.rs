@@ -1,0 +1,4 @@
+//! Settings from the environment, see `targets.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz::settings(bytes));
