@@ -19,7 +19,8 @@ from websockets.exceptions import WebSocketException
 
 class Worker:
     def __init__(self, slots):
-        self.slots, self.running, self.unsaid, self.socket = slots, {}, {}, None
+        self.slots, self.socket, self.tasks = slots, None, set()
+        self.running, self.unsaid = {}, {}  # by task and attempt: the event that ends it; its report
 
     async def work(self, assignment):
         """The work itself; returns the result."""
@@ -32,12 +33,16 @@ class Worker:
     async def attempt(self, key, assignment):
         """One attempt, from the assignment to its report."""
         report = {"task_id": assignment["task_id"], "attempt": assignment["attempt"]}
-        try:
-            report["result"] = await self.work(assignment)
-        except asyncio.CancelledError:
+        work, asked = asyncio.ensure_future(self.work(assignment)), asyncio.ensure_future(self.running[key].wait())
+        await asyncio.wait((work, asked), return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not work.done():
+            work.cancel()
             report["error"] = {"kind": "canceled", "message": "ended when asked to"}
-        except Exception as error:  # the task's failure and not the worker's end
+        elif error := work.exception():  # the task's failure and not the worker's end
             report["error"] = {"kind": type(error).__name__.lower(), "message": str(error)}
+        else:
+            report["result"] = work.result()
         del self.running[key]
         self.unsaid[key] = report
         await self.tell()
@@ -70,7 +75,9 @@ class Worker:
                 key = (item["task_id"], item["attempt"])
                 # What was taken up again may be running still, or be done.
                 if key not in self.running and key not in self.unsaid:
-                    self.running[key] = asyncio.create_task(self.attempt(key, item))
+                    self.running[key] = asyncio.Event()
+                    self.tasks.add(attempt := asyncio.create_task(self.attempt(key, item)))
+                    attempt.add_done_callback(self.tasks.discard)
             named = [{"task_id": item["task_id"], "attempt": item["attempt"]} for item in frame["items"]]
             # The sign of life that says: they have arrived.
             await self.say(type="heartbeat", items=named)
@@ -85,7 +92,7 @@ class Worker:
         elif frame["type"] == "cancel":
             for item in frame["items"]:
                 if running := self.running.get((item["task_id"], item["attempt"])):
-                    running.cancel()
+                    running.set()
 
     async def session(self, url, token):
         headers = {"Authorization": f"Bearer {token}"}

@@ -21,8 +21,9 @@
 //! Invariant: reports reach the writer in the order in which they came; at most 16 frames of them are under way, and the next is
 //! not read from the socket before one of them is answered.
 //!
-//! Reading order: [`open`], [`session`], [`report`], [`roll`].
+//! Reading order: [`open`], [`session`], [`assigning`], [`report`], [`roll`].
 
+pub(crate) mod assigning;
 pub(crate) mod open;
 pub(crate) mod report;
 pub(crate) mod roll;

@@ -1,5 +1,7 @@
 //! What of a worker's frames is read, and what is refused with which words.
 
+use domain::Timestamp;
+
 use super::*;
 
 fn said(text: &str) -> WorkerSays {

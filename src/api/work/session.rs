@@ -6,17 +6,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use domain::{AgentId, TaskId};
+use protocol::ProblemCode;
 use protocol::live::limits::Ending;
 use protocol::worker_session::{
-    Ack, Assignments, Cancel, CancelItem, CancelReason, ENVELOPE_BYTES, Established, HiveFrame, HiveSays,
-    ITEMS_MAX, Nothing, Notice, REPORTS_MAX, ReportKind, SIGN_OF_LIFE_MS, SLOTS_MAX, SessionLimits,
-    WorkerError, WorkerErrorCode, WorkerFrame, WorkerSays,
+    Ack, Cancel, CancelItem, CancelReason, ENVELOPE_BYTES, Established, HiveFrame, HiveSays, ITEMS_MAX,
+    Nothing, Notice, REPORTS_MAX, ReportKind, SIGN_OF_LIFE_MS, SLOTS_MAX, SessionLimits, WorkerError,
+    WorkerErrorCode, WorkerFrame, WorkerSays,
 };
-use protocol::{AssignmentView, ProblemCode};
-use runtime::{AttemptEvent, AttemptNews, Attendance, Error, LeaseCall, LeaseGrant};
+use runtime::{AttemptEvent, AttemptNews, Attendance, Error, LeaseGrant};
 use store::outcome::ClaimedTask;
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,14 +30,7 @@ use crate::live::roster::{Key, Roster};
 use crate::live::seat::Seat;
 use crate::principal::Principal;
 use crate::state::Hive;
-use crate::views;
 
-/// How long one lease call waits; the next one follows at once.
-const LEASE_WAIT: Duration = Duration::from_secs(30);
-/// How long the next one waits when the last was ended early, with nothing: the agent drains, or there is an error.
-const LEASE_AGAIN: Duration = Duration::from_secs(1);
-/// Bytes of assignments in one frame at most, unless one alone is larger.
-const FRAME_BYTES: usize = 256 << 10;
 /// How much a message may be above what is answered until it closes the connection, in bytes.
 const HARD_BYTES: usize = 1 << 20;
 
@@ -67,27 +60,27 @@ pub(crate) enum WorkNews {
 
 /// See the module.
 pub(crate) struct WorkSession {
-    hive: Hive,
-    begun: Begun,
-    seat: Rc<Seat>,
-    key: Key,
-    attendance: Attendance,
-    news: Option<mpsc::UnboundedReceiver<AttemptNews>>,
+    pub(super) hive: Hive,
+    pub(super) begun: Begun,
+    pub(super) seat: Rc<Seat>,
+    pub(super) key: Key,
+    pub(super) attendance: Attendance,
+    pub(super) news: Option<mpsc::UnboundedReceiver<AttemptNews>>,
     /// How many assignments the worker takes beyond those it was sent.
-    slots: u32,
+    pub(super) slots: u32,
     /// Calls off the lease call that is under way, once it is dropped.
-    asking: Option<oneshot::Sender<()>>,
+    pub(super) asking: Option<oneshot::Sender<()>>,
     /// Whether it waits before it asks again.
-    is_resting: bool,
+    pub(super) is_resting: bool,
     /// Attempts that the worker holds, as far as this session knows, and has not reported the end of.
-    held: HashSet<(TaskId, u32)>,
+    pub(super) held: HashSet<(TaskId, u32)>,
     /// How many reports came, and how many of them were answered.
-    reported: u64,
-    acknowledged: u64,
+    pub(super) reported: u64,
+    pub(super) acknowledged: u64,
     /// Answers that wait for the one before.
-    answers: BTreeMap<u64, (Ack, Option<String>)>,
-    valve: Rc<Valve>,
-    ending: Option<Ending>,
+    pub(super) answers: BTreeMap<u64, (Ack, Option<String>)>,
+    pub(super) valve: Rc<Valve>,
+    pub(super) ending: Option<Ending>,
     _enrolled: Enrolled,
 }
 
@@ -204,102 +197,6 @@ impl WorkSession {
         self.say(HiveSays::Ack(ack), correlation_id, out);
     }
 
-    /// Asks for work, unless it does or nothing may come.
-    fn ask(&mut self, out: &mut Outbox<WorkNews>) {
-        if self.slots == 0 || self.asking.is_some() || self.is_resting || self.ending.is_some() {
-            return;
-        }
-        let (asking, called_off) = oneshot::channel::<()>();
-        self.asking = Some(asking);
-        let most = u32::try_from(ITEMS_MAX).unwrap_or(u32::MAX);
-        let worker_instance = Some(self.begun.instance.to_string());
-        let call = LeaseCall { max: self.slots.min(most), wait: LEASE_WAIT, worker_instance };
-        let (hive, caller, agent) =
-            (self.hive.clone(), self.begun.principal.caller.clone(), self.begun.agent);
-        out.errand(async move {
-            let began = Instant::now();
-            tokio::select! {
-                biased;
-                _ = called_off => WorkNews::NotLeased,
-                grant = hive.runtime.lease(&caller, agent, call) => WorkNews::Leased(began, grant),
-            }
-        });
-    }
-
-    fn leased(
-        &mut self,
-        began: Instant,
-        answer: Result<Option<LeaseGrant>, Error>,
-        out: &mut Outbox<WorkNews>,
-    ) {
-        self.asking = None;
-        let grant = match answer {
-            Ok(Some(grant)) => grant,
-            // Neither may come back: the agent was removed.
-            Ok(None) => return self.close(Ending::Removed, out),
-            Err(error) => {
-                tracing::debug!(session.id = &*self.begun.id, %error, "a session's lease call failed");
-                return self.rest(out);
-            }
-        };
-        // What is dropped here goes back.
-        if !self.begun.principal.still_opens(&self.hive) {
-            return self.close(Ending::Credentials, out);
-        }
-        let claimed = grant.accept();
-        if claimed.is_empty() && began.elapsed() < LEASE_AGAIN {
-            return self.rest(out);
-        }
-        self.slots = self.slots.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
-        self.push(claimed, false, out);
-        self.ask(out);
-    }
-
-    /// Asks again a little later.
-    fn rest(&mut self, out: &mut Outbox<WorkNews>) {
-        self.is_resting = true;
-        out.errand(async {
-            tokio::time::sleep(LEASE_AGAIN).await;
-            WorkNews::LeaseDue
-        });
-    }
-
-    /// Sends assignments, in as many frames as their size takes.
-    fn push(&mut self, claimed: Vec<ClaimedTask>, resumed: bool, out: &mut Outbox<WorkNews>) {
-        let sign_within = (!resumed).then(|| Duration::from_millis(SIGN_OF_LIFE_MS));
-        let (mut items, mut bytes) = (Vec::new(), 0_usize);
-        for claimed in claimed {
-            let about = (claimed.task, claimed.attempt);
-            if resumed && self.held.contains(&about) {
-                continue;
-            }
-            let size = claimed.input.as_ref().map_or(0, |input| input.len());
-            let view = match views::assignment(claimed) {
-                Ok(view) => view,
-                Err(problem) => {
-                    tracing::error!(task.id = %about.0, error = problem.cause(), "an assignment cannot be shown");
-                    continue;
-                }
-            };
-            if !items.is_empty() && (bytes.saturating_add(size) > FRAME_BYTES || items.len() >= ITEMS_MAX) {
-                self.say_assignments(std::mem::take(&mut items), resumed, out);
-                bytes = 0;
-            }
-            bytes = bytes.saturating_add(size);
-            items.push(view);
-            self.held.insert(about);
-            // An attempt that has ended meanwhile has nobody to attend; its worker hears so at its first report.
-            let _ = self.hive.runtime.attend(about, &self.attendance, sign_within);
-        }
-        if !items.is_empty() {
-            self.say_assignments(items, resumed, out);
-        }
-    }
-
-    fn say_assignments(&self, items: Vec<AssignmentView>, resumed: bool, out: &mut Outbox<WorkNews>) {
-        self.say(HiveSays::Assignments(Assignments { items, resumed }), None, out);
-    }
-
     fn happened(&mut self, news: &[AttemptNews], out: &mut Outbox<WorkNews>) {
         let mut items = Vec::new();
         for AttemptNews { task, attempt, event } in news {
@@ -329,7 +226,7 @@ impl WorkSession {
         });
     }
 
-    fn close(&mut self, ending: Ending, out: &mut Outbox<WorkNews>) {
+    pub(super) fn close(&mut self, ending: Ending, out: &mut Outbox<WorkNews>) {
         if self.ending.is_some() {
             return;
         }
@@ -357,7 +254,7 @@ impl WorkSession {
         self.say(HiveSays::Error(WorkerError { code, message }), correlation_id, out);
     }
 
-    fn say(&self, body: HiveSays, correlation_id: Option<String>, out: &mut Outbox<WorkNews>) {
+    pub(super) fn say(&self, body: HiveSays, correlation_id: Option<String>, out: &mut Outbox<WorkNews>) {
         let metrics = &self.hive.live.metrics;
         metrics.sent_messages.with_label_values(&[body.kind()]).inc();
         let own = || self.begun.principal.caller.correlation_id.to_string();
