@@ -280,7 +280,8 @@ async fn bursts(server: &Server, places: &[Rc<Cell<u64>>], seen: &Seen) -> Resul
     let mut rates = Vec::new();
     for _ in 0..BURSTS {
         let before = seen.delivered.get();
-        (seen.first_at.set(None), seen.last_at.set(None));
+        seen.first_at.set(None);
+        seen.last_at.set(None);
         for _ in 0..commits {
             let (status, answer) = server.post("/api/v2/tasks/bulk", body.clone()).await?;
             ensure!(status == 200, "{answer}");

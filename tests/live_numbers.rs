@@ -215,7 +215,8 @@ async fn thirty_two_questions_wait_for_the_one_that_is_answered_and_a_store_that
     for number in 33..36 {
         let refused = watcher.of_type("data_error").await?;
         ensure!(refused["error"] == "Too many requests wait for their answers", "{refused}");
-        ensure!(refused["correlation_id"] == number.to_string(), "one is asked, 32 wait: {refused}");
+        let id = number.to_string();
+        ensure!(refused["correlation_id"] == *id, "one is asked, 32 wait: {refused}");
     }
     let late = watcher.of_type("data_error").await?;
     ensure!(late["correlation_id"] == "0", "nobody waits for ever: {late}");

@@ -327,7 +327,7 @@ fn rows_that_cannot_be_understood_refuse_the_commands_that_need_them_and_no_othe
         row.raw()
     ));
     let outcomes = world.batch(&ids.map(|id| patch(id, 7))).outcomes;
-    for (outcome, what) in outcomes.iter().zip([&*row.to_string(), "labels"]) {
+    for (outcome, what) in outcomes.iter().zip([row, spec]) {
         let Err(WriteError::Refused(why)) = outcome else { panic!("{outcome:?}") };
         assert!(why.starts_with(&format!("a stored {what} cannot be understood")), "{why}");
     }

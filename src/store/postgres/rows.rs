@@ -22,6 +22,8 @@ const BLOCK: i64 = 64;
 
 /// A queued task, what it asks for, and its input.
 pub(crate) type Head = (TaskRow, Spec, Option<Arc<str>>);
+/// A task's id, and the task or why it cannot be understood.
+pub(crate) type Looked = (i64, Result<Head, Failure>);
 
 /// Tasks.
 impl PgSession {
@@ -56,7 +58,7 @@ impl PgSession {
         (lane, priority): (LaneId, u8),
         after: i64,
         count: usize,
-    ) -> Result<Vec<(i64, Result<Head, Failure>)>, Failure> {
+    ) -> Result<Vec<Looked>, Failure> {
         let run = (lane.0, priority);
         loop {
             let (ids, may_be_more) = self.unit.queued(run, after, count);

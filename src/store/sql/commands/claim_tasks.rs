@@ -6,7 +6,7 @@ use diesel::sql_types::{Nullable, Text};
 
 use crate::command::ClaimTasks;
 use crate::outcome::ClaimedTask;
-use crate::postgres::rows::Head;
+use crate::postgres::rows::Looked;
 use crate::sql::agent_row;
 use crate::sql::batch::Batch;
 use crate::sql::failure::Failure;
@@ -71,7 +71,7 @@ fn heads(
     (lane, priority): (LaneId, u8),
     after: i64,
     count: u32,
-) -> Result<Vec<(i64, Result<Head, Failure>)>, Failure> {
+) -> Result<Vec<Looked>, Failure> {
     if let Some(session) = batch.conn.gathering() {
         return session.heads((lane, priority), after, usize::try_from(count).unwrap_or(usize::MAX));
     }
