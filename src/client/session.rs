@@ -1,6 +1,6 @@
 //! A session: the hive as it happens, over a WebSocket.
 //!
-//! Invariant: the session ends by itself when nothing came for [`SILENCE_MAX`], since a hive pings each 30 s.
+//! Invariant: the session ends by itself when nothing came for 65 s, since a hive pings each 30 s.
 
 use futures_util::{SinkExt, StreamExt};
 use protocol::live::client::Place;
