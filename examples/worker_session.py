@@ -20,6 +20,7 @@ from websockets.exceptions import WebSocketException
 class Worker:
     def __init__(self, slots):
         self.slots, self.socket, self.tasks = slots, None, set()
+        self.pause, self.extra = 0.1, 0  # before it connects again; assignments that took no slot
         self.running, self.unsaid = {}, {}  # by task and attempt: the event that ends it; its report
 
     async def work(self, assignment):
@@ -45,7 +46,7 @@ class Worker:
             report["result"] = work.result()
         del self.running[key]
         self.unsaid[key] = report
-        await self.tell()
+        await self.say(type="fail" if "error" in report else "complete", items=[report])
 
     async def say(self, **frame):
         """Sends a frame, if there is a connection; what matters is said again on the next one."""
@@ -65,8 +66,8 @@ class Worker:
         """Keeps the leases alive."""
         while True:
             items = [{"task_id": task, "attempt": attempt} for task, attempt in self.running]
-            if items:
-                await self.say(type="heartbeat", items=items)
+            for first in range(0, len(items), 256):
+                await self.say(type="heartbeat", items=items[first : first + 256])
             await asyncio.sleep(2)
 
     async def hear(self, frame):
@@ -75,6 +76,7 @@ class Worker:
                 key = (item["task_id"], item["attempt"])
                 # What was taken up again may be running still, or be done.
                 if key not in self.running and key not in self.unsaid:
+                    self.extra += frame["resumed"]
                     self.running[key] = asyncio.Event()
                     self.tasks.add(attempt := asyncio.create_task(self.attempt(key, item)))
                     attempt.add_done_callback(self.tasks.discard)
@@ -88,17 +90,24 @@ class Worker:
                     asyncio.get_running_loop().call_later(1, lambda: asyncio.create_task(self.tell()))
                 elif self.unsaid.pop((item["task_id"], item["attempt"]), None):
                     print(f"{item['task_id']} attempt {item['attempt']}: {item.get('state', item['status'])}", flush=True)
-                    await self.say(type="ready", slots=1)
+                    # What was taken up again took no slot, and gives none back.
+                    if self.extra:
+                        self.extra -= 1
+                    else:
+                        await self.say(type="ready", slots=1)
         elif frame["type"] == "cancel":
             for item in frame["items"]:
                 if running := self.running.get((item["task_id"], item["attempt"])):
                     running.set()
+        elif frame["type"] == "error":
+            print(f"refused: {frame['message']}", flush=True)
 
     async def session(self, url, token):
         headers = {"Authorization": f"Bearer {token}"}
         # An input may be as large as 1 MiB, beside everything else in its frame.
         async with connect(url, additional_headers=headers, max_size=4 << 20) as self.socket:
             print("connected", flush=True)
+            self.pause, self.extra = 0.1, 0
             await self.tell()
             await self.say(type="ready", slots=max(self.slots - len(self.running) - len(self.unsaid), 0))
             beats = asyncio.create_task(self.beat())
@@ -114,21 +123,20 @@ async def main():
     options.add_argument("--server", default="http://127.0.0.1:18080")
     options.add_argument("--token-file", default="hive-data/admin.token")
     options.add_argument("--agent", required=True, help="its id, as `hive agent list` shows it")
-    options.add_argument("--slots", type=int, default=4, help="assignments at a time")
+    options.add_argument("--slots", type=int, default=4, choices=range(1, 1001), metavar="1-1000", help="assignments at a time")
     asked = options.parse_args()
     with open(asked.token_file, encoding="ascii") as file:
         token = file.read().strip()
-    place, me = urllib.parse.urlsplit(asked.server).netloc, f"{socket.gethostname()}-{random.getrandbits(32):08x}"
-    url = f"ws://{place}/api/v2/agents/{asked.agent}/session?worker_instance={me}"
-    worker, pause = Worker(asked.slots), 0.1
+    server, me = urllib.parse.urlsplit(asked.server), f"{socket.gethostname()}-{random.getrandbits(32):08x}"
+    url = f"{'wss' if server.scheme == 'https' else 'ws'}://{server.netloc}/api/v2/agents/{asked.agent}/session?worker_instance={me}"
+    worker = Worker(asked.slots)
     while True:
         try:
             await worker.session(url, token)
-            pause = 0.1
         except (OSError, WebSocketException) as error:
             print(f"connecting again: {error}", flush=True)
-        await asyncio.sleep(pause * random.uniform(0.5, 1))
-        pause = min(pause * 2, 10)
+        await asyncio.sleep(worker.pause * random.uniform(0.5, 1))
+        worker.pause = min(worker.pause * 2, 10)
 
 
 if __name__ == "__main__":

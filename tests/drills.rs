@@ -70,11 +70,16 @@ impl Rig {
         }
     }
 
+    /// What a metric shows; `name` with its labels.
+    async fn metric(&self, name: &str) -> Result<u32> {
+        let metrics = self.client.get(format!("{}/metrics", self.running.url)).send().await?.text().await?;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.with_context(|| format!("no {name}"))?.parse()?)
+    }
+
     /// How many commands wait for the writer, those in its hands not counted.
     async fn waiting_for_the_writer(&self) -> Result<u32> {
-        let metrics = self.client.get(format!("{}/metrics", self.running.url)).send().await?.text().await?;
-        let line = metrics.lines().find_map(|line| line.strip_prefix("hive_writer_queue_commands "));
-        Ok(line.context("a gauge")?.parse()?)
+        self.metric("hive_writer_queue_commands").await
     }
 
     /// Completes the first assignment of a lease call's answer.
@@ -298,5 +303,54 @@ async fn a_slot_whose_claim_waits_for_the_disk_is_not_given_away_again_by_a_coor
     assert_eq!(system["tasks"]["working"], 1, "{system}");
     assert!(system["tasks"]["total"].as_u64() <= Some(accepted + refused), "{refused} refused: {system}");
     waiting.iter().for_each(actix_rt::task::JoinHandle::abort);
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test waits for each of them itself")]
+#[actix_rt::test]
+async fn slow_submits_that_nobody_waits_for_any_more_cost_no_rebuild() -> Result<()> {
+    const REBUILDS: &str = "hive_rebuilds_total{part=\"coordinator\"}";
+    let rig = Rc::new(Rig::start().await?);
+    let agent = json!({"name": "single", "role": "worker", "capacity": 50, "link": {"kind": "worker"}});
+    let agent = rig.call(reqwest::Method::POST, "/api/v2/agents", &agent).await?.1;
+    let id = agent["id"].as_str().with_context(|| agent.to_string())?;
+    let lease = format!("/api/v2/agents/{id}/lease");
+    let submit = || {
+        let (rig, task) = (Rc::clone(&rig), json!({"title": "drill"}));
+        actix_rt::spawn(async move { rig.call(reqwest::Method::POST, "/api/v2/tasks", &task).await })
+    };
+    // The first task of its sort waits for a plan; from then on a free slot has the next one at its submit.
+    submit().await??;
+    let call = json!({"max": 50, "wait_ms": 30_000});
+    rig.completed(&rig.call(reqwest::Method::POST, &lease, &call).await?.1).await?;
+    let before = rig.metric(REBUILDS).await?;
+    let waiting = {
+        let rig = Rc::clone(&rig);
+        actix_rt::spawn(async move { rig.call(reqwest::Method::POST, &lease, &call).await })
+    };
+    // Long enough for it to be known; without it the drill would show nothing.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+
+    let alone = Alone::take(&rig)?;
+    let mut submits = vec![submit()];
+    while rig.waiting_for_the_writer().await? < 5 {
+        submits.push(submit());
+        ensure!(submits.len() < 100, "nothing waits for the writer");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The database is in other hands for longer than anybody waits.
+    for submit in submits {
+        let (status, answer) = submit.await??;
+        ensure!(status == StatusCode::SERVICE_UNAVAILABLE, "{status}: {answer}");
+    }
+    drop(alone);
+    let (status, answer) = submit().await??;
+    ensure!(status == StatusCode::CREATED, "{status}: {answer}");
+    let (_, leased) = waiting.await??;
+    ensure!(leased["assignments"][0]["task_id"].is_string(), "{leased}");
+    let unbegun =
+        rig.metric("hive_writer_commands_total{kind=\"submit_task\",outcome=\"unavailable\"}").await?;
+    ensure!(unbegun >= 5, "{unbegun} were not begun");
+    assert_eq!(rig.metric(REBUILDS).await?, before);
     Ok(())
 }

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::{Hive, Options, free_address};
 
-use crate::openapi::tool;
+use crate::openapi::{page_part, tool};
 
 #[tokio::test]
 async fn the_page_is_served_to_whoever_asks_and_nothing_of_it_is_elsewhere_or_inline() -> Result<()> {
@@ -21,31 +21,14 @@ async fn the_page_is_served_to_whoever_asks_and_nothing_of_it_is_elsewhere_or_in
         ("/page.js", "text/javascript; charset=utf-8"),
         ("/page.css", "text/css; charset=utf-8"),
     ] {
-        let answer = client.get(format!("{}{path}", hive.url)).send().await?;
-        assert_eq!(
-            (answer.status(), &answer.headers()["content-type"]),
-            (StatusCode::OK, &kind.parse()?),
-            "{path}"
-        );
-        let policy = answer.headers()["content-security-policy"].to_str()?.to_owned();
-        ensure!(
-            policy
-                .starts_with("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';")
-        );
-        ensure!(!policy.contains("unsafe") && !policy.contains("http") && !policy.contains('*'), "{policy}");
-        assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{path}");
-        assert_eq!(answer.headers()["referrer-policy"], "no-referrer", "{path}");
+        let answer = page_part(&hive, path, kind).await?;
+        let policy = answer.headers()["content-security-policy"].to_str()?;
+        ensure!(policy.contains("; connect-src 'self';"), "{policy}");
         let text = answer.text().await?;
         ensure!(!text.contains(&hive.token), "{path}");
         all.push_str(&text);
         let head = client.head(format!("{}{path}", hive.url)).send().await?;
         assert_eq!((head.status(), head.text().await?.as_str()), (StatusCode::OK, ""), "{path}");
-        let refused = client.post(format!("{}{path}", hive.url)).send().await?;
-        assert_eq!(
-            (refused.status().as_u16(), &refused.headers()["allow"]),
-            (405, &"GET, HEAD".parse()?),
-            "{path}"
-        );
     }
     for word in [
         "http://",

@@ -87,7 +87,8 @@ async fn a_hundred_connections_are_shown_one_by_one_and_all_are_counted() -> Res
     let hive = Hive::start().await?;
     let mut first = Watcher::connect(&hive, "tasks?subscriptions=tasks").await?;
     let oldest = first.frame().await?["connection_id"].clone();
-    let _others = try_join_all((1..103).map(|_| Watcher::connect(&hive, "tasks?subscriptions=tasks"))).await?;
+    let _others =
+        try_join_all((1..103).map(|_| Watcher::connect(&hive, "tasks?subscriptions=tasks"))).await?;
     let stats = hive.get("/api/dashboard/websocket/stats").await?;
     let shown = &stats["websocket_stats"];
     ensure!(count(&shown["active_connections"])? == 100 && shown["total_connections"] == 103, "{stats}");

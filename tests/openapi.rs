@@ -53,6 +53,30 @@ fn the_pages_with_the_document_and_the_collection_are_what_the_program_says() ->
     expect_file("agent-hive.postman_collection.json", &api::postman::collection(&document))
 }
 
+/// A part of a page, as it is served to whoever asks: of its kind, under a policy that lets nothing of another host in, and
+/// only to be read.
+pub async fn page_part(hive: &Hive, path: &str, kind: &str) -> Result<reqwest::Response> {
+    let client = reqwest::Client::new();
+    let answer = client.get(format!("{}{path}", hive.url)).send().await?;
+    assert_eq!(
+        (answer.status(), &answer.headers()["content-type"]),
+        (StatusCode::OK, &kind.parse()?),
+        "{path}"
+    );
+    let policy = answer.headers()["content-security-policy"].to_str()?.to_owned();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
+    assert!(!policy.contains("unsafe") && !policy.contains("http") && !policy.contains('*'), "{policy}");
+    assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{path}");
+    assert_eq!(answer.headers()["referrer-policy"], "no-referrer", "{path}");
+    let refused = client.post(format!("{}{path}", hive.url)).send().await?;
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["allow"]),
+        (405, &"GET, HEAD".parse()?),
+        "{path}"
+    );
+    Ok(answer)
+}
+
 #[tokio::test]
 async fn a_hive_serves_the_document_and_its_page_to_whoever_asks() -> Result<()> {
     let hive = Hive::start().await?;
@@ -65,24 +89,9 @@ async fn a_hive_serves_the_document_and_its_page_to_whoever_asks() -> Result<()>
         ("/api/docs/page.js", "text/javascript; charset=utf-8"),
         ("/api/docs/page.css", "text/css; charset=utf-8"),
     ] {
-        let answer = client.get(format!("{}{path}", hive.url)).send().await?;
-        assert_eq!(
-            (answer.status(), &answer.headers()["content-type"]),
-            (StatusCode::OK, &kind.parse()?),
-            "{path}"
-        );
-        let policy = answer.headers()["content-security-policy"].to_str()?.to_owned();
-        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
-        assert!(!policy.contains("unsafe") && !policy.contains("http") && !policy.contains('*'), "{policy}");
-        assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{path}");
+        let answer = page_part(&hive, path, kind).await?;
         assert!(answer.headers().contains_key("x-correlation-id"), "{path}");
         all.push_str(&answer.text().await?);
-        let refused = client.post(format!("{}{path}", hive.url)).send().await?;
-        assert_eq!(
-            (refused.status().as_u16(), &refused.headers()["allow"]),
-            (405, &"GET, HEAD".parse()?),
-            "{path}"
-        );
     }
     // It needs no other host: there is no address of one in it.
     for word in ["http://", "https://", "//cdn", "@import", "import("] {

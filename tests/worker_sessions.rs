@@ -53,6 +53,32 @@ async fn an_assignment_is_pushed_into_an_open_slot_and_reported_over_the_session
 }
 
 #[tokio::test]
+async fn output_that_is_answered_behind_the_end_of_its_attempt_does_not_make_the_end_news() -> Result<()> {
+    const TASKS: usize = 40;
+    let hive = Hive::start().await?;
+    let agent = hive.agent("ada", &[], 64).await?;
+    let mut session = WorkerSocket::open(&hive, &agent, "").await?;
+    session.ready(u32::try_from(TASKS)?).await?;
+    submit(&hive, TASKS).await?;
+    let work = session.assignments(TASKS).await?;
+    for work in &work {
+        session.send(&json!({"type": "output", "items": [about(work, &json!({"text": "done\n"}))]})).await?;
+        session.send(&json!({"type": "complete", "items": [about(work, &json!({}))]})).await?;
+    }
+    for _ in &work {
+        for kind in ["output", "complete"] {
+            let ack = session.of_type("ack").await?;
+            ensure!(ack["of"] == kind && ack["items"][0]["status"] == 200, "{ack}");
+        }
+    }
+    // What happens later comes behind whatever was to be said of those.
+    session.ready(1).await?;
+    submit(&hive, 1).await?;
+    session.assignments(1).await?;
+    session.silence().await
+}
+
+#[tokio::test]
 async fn no_more_is_pushed_than_slots_are_open_and_open_ones_can_be_taken_back() -> Result<()> {
     let hive = Hive::start().await?;
     let agent = hive.agent("ada", &[], 10).await?;

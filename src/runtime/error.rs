@@ -46,7 +46,7 @@ impl From<WriteError> for Error {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Overloaded => Self::Overloaded,
-            WriteError::Unavailable(why) => Self::Unavailable(why),
+            WriteError::Unavailable(why) | WriteError::NotBegun(why) => Self::Unavailable(why),
             WriteError::Refused(why) => Self::Refused(why),
         }
     }

@@ -119,6 +119,10 @@ impl RuntimeHandle {
         if usage.is_none() {
             *usage = self.shared.board.usage(task, attempt);
         }
+        // A sign of life, also where it cannot be stored at present.
+        if self.shared.board.actor_for(task, attempt, caller.reporter()).is_some() {
+            self.shared.board.report(task, attempt, None, self.shared.clock.now());
+        }
         let command = FinishAttempt {
             task,
             attempt,

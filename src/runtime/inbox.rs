@@ -45,8 +45,8 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Adds news, unless it says once more what is already the last word; `wake` is called when nobody has woken the actor since it last took its news, and says whether that
-    /// worked.
+    /// Adds news, unless it says once more what is already the last word; `wake` is called when nobody has woken the actor
+    /// since it last took its news, and says whether that worked.
     pub fn push(&self, news: News, wake: impl FnOnce() -> bool) {
         {
             let mut all = self.news.lock();

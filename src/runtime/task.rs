@@ -20,7 +20,7 @@ use links::Why;
 use store::command::RenewLease;
 use store::outcome::{ClaimedTask, Renewed};
 use store::record::LeaseRecord;
-use supervision::{ActorRef, Behaviour, Context, Handle, Reply};
+use supervision::{ActorRef, Behaviour, CancelHandle, Context, Handle, Reply};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::caller::Caller;
@@ -115,6 +115,8 @@ pub struct TaskActor {
     process: Option<Process>,
     /// The session of the worker that holds it, where there is one.
     attendant: Option<mpsc::UnboundedSender<AttemptNews>>,
+    /// When it must have shown a sign of life; set by who attends.
+    sign_due: Option<CancelHandle>,
     /// Of the request that submitted the task, once that is known.
     correlation_id: Arc<str>,
 }
@@ -129,7 +131,16 @@ impl TaskActor {
         launched: Launched,
     ) -> Self {
         let correlation_id = Caller::hive().correlation_id;
-        Self { shared, coordinator, lease, launched, process: None, attendant: None, correlation_id }
+        Self {
+            shared,
+            coordinator,
+            lease,
+            launched,
+            process: None,
+            attendant: None,
+            sign_due: None,
+            correlation_id,
+        }
     }
 
     fn renewed(&mut self, now: Timestamp, renewed: &Result<Renewed, Error>) {

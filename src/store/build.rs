@@ -17,8 +17,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         names.sort();
         writeln!(texts, "pub(super) const {}: &[(&str, &str)] = &[", database.to_uppercase())?;
         for name in names {
-            let file = folder.join(&name).join("up.sql").canonicalize()?;
-            writeln!(texts, "    ({:?}, include_str!({file:?})),", name.to_string_lossy())?;
+            // Found from where the crate is when it is compiled, which need not be where this ran: a target may be shared.
+            let name = name.to_str().ok_or("a migration's name is not UTF-8")?;
+            let file = format!("/../../migrations/{database}/{name}/up.sql");
+            writeln!(
+                texts,
+                "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {file:?}))),"
+            )?;
         }
         writeln!(texts, "];")?;
     }

@@ -469,7 +469,8 @@ pub enum Chore {
     RetireKeys,
 }
 
-/// Gives every working attempt at least `ttl_ms` more, once, after a start.
+/// Gives every working attempt at least `ttl_ms` more, and at most its own time where that is longer, once, after a start:
+/// before it, the clock may have been ahead.
 #[derive(Debug, Clone, Copy)]
 pub struct GraceLeases {
     /// How long from the commit, in milliseconds.

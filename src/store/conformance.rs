@@ -159,6 +159,7 @@ on_every_database! {
         each_timeout_has_its_own_name,
         a_task_beyond_its_close_deadline_is_not_tried_again,
         leases_get_grace_after_a_start,
+        leases_that_a_clock_gave_that_was_ahead_end_in_their_time_after_a_start,
         a_renewal_does_not_take_grace_back,
         the_reaper_takes_no_more_than_its_limit_and_says_when_the_next_is_due,
     }
@@ -252,6 +253,8 @@ on_every_database! {
     }
     quarantine {
         a_head_that_cannot_be_understood_is_passed_over_until_it_can,
+        many_that_cannot_be_understood_do_not_keep_a_claim_from_what_is_behind_them,
+        many_that_cannot_be_understood_do_not_keep_a_janitor_from_what_is_behind_them,
         a_list_leaves_out_what_cannot_be_understood_and_its_own_reads_say_so,
         janitors_go_on_past_what_cannot_be_understood,
     }

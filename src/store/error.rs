@@ -12,6 +12,9 @@ pub enum WriteError {
     /// Every command is safe to send again.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// The command was not begun, and nothing of it will be: the database is away, or nobody waits for it any more.
+    #[error("the store is not available: {0}")]
+    NotBegun(String),
     /// This one command cannot be stored; the others of its batch were.
     #[error("the database refuses this command: {0}")]
     Refused(String),

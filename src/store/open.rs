@@ -25,7 +25,7 @@ use crate::sql::conn::Conn;
 use crate::sql::failure::Failure;
 use crate::sql::log;
 use crate::sql::statement::statement;
-use crate::sqlite::batch_writer::SqliteWriter;
+use crate::sqlite::batch_writer::{self, SqliteWriter};
 use crate::sqlite::connection;
 use crate::threads::Threads;
 use crate::timeouts::Timeouts;
@@ -163,7 +163,12 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
     }
     let (database, mut conn) = file(&options.data_dir)?;
     let is_new = migrate::run(&mut conn, migrate::MIGRATIONS, &options.data_dir)?.is_new;
-    let standing = standing(&mut Conn::from(conn), clock.now())?;
+    let mut conn = Conn::from(conn);
+    let standing = standing(&mut conn, clock.now())?;
+    // The last connection that closes would do the same, and keep to itself that the disk did not confirm it: what an
+    // earlier process left in the log would be gone with the power, and all that is written behind it.
+    batch_writer::truncate(&mut conn).map_err(Failure::from)?;
+    drop(conn);
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
     let (writer, writer_loop) = writer(options, &database, &clock, &metrics);

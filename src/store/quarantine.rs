@@ -3,7 +3,7 @@
 //!
 //! Invariant: nobody changes such a row but people. A read or a command that names its task is told why.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::TaskId;
@@ -14,11 +14,13 @@ use crate::sql::failure::Failure;
 
 /// Most rows that are remembered by name; more are named again each time somebody meets them.
 const NAMED_MAX: usize = 10_000;
+/// Most rows that one read takes beyond what it was asked for, because so many cannot be understood.
+const ALLOWANCE_MAX: u32 = 4_096;
 
 /// See the module. Cheap to clone; all clones know the same rows.
 #[derive(Debug, Clone)]
 pub struct Quarantine {
-    rows: Arc<Mutex<BTreeMap<i64, String>>>,
+    rows: Arc<Mutex<BTreeSet<i64>>>,
     count: IntGauge,
 }
 
@@ -38,7 +40,13 @@ impl Quarantine {
         &self.count
     }
 
-    /// All of one task among many, as a claim or a janitor reads it; `None` where it cannot be understood.
+    /// How many more rows than it wants a bounded read takes, so that what cannot be understood does not fill it: as many
+    /// as are known, up to 4,096. More than that at the head of one queue or one janitor's work hold up what is behind them.
+    pub(crate) fn allowance(&self) -> u32 {
+        u32::try_from(self.count.get()).unwrap_or(0).min(ALLOWANCE_MAX)
+    }
+
+    /// All of one task among many, as a claim reads it; `None` where it cannot be understood.
     pub(crate) fn admit<T>(&self, task: i64, read: Result<T, Failure>) -> Result<Option<T>, Failure> {
         let row = self.pass(task, read)?;
         // Nearly always there is none, and then nobody waits for anybody here.
@@ -48,7 +56,7 @@ impl Quarantine {
         Ok(row)
     }
 
-    /// A part of one task among many, as a list reads it: what is wrong may be in the rest, so that nothing is released.
+    /// A part of one task among many, as a list or a janitor reads it: what is wrong may be in the rest, so that nothing is released.
     pub(crate) fn pass<T>(&self, task: i64, read: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match read {
             Ok(row) => Ok(Some(row)),
@@ -62,11 +70,11 @@ impl Quarantine {
 
     fn note(&self, task: i64, why: &str) {
         let mut rows = self.rows.lock();
-        if rows.get(&task).is_some_and(|known| known == why) {
+        if rows.contains(&task) {
             return;
         }
         if rows.len() < NAMED_MAX {
-            rows.insert(task, why.to_owned());
+            rows.insert(task);
         }
         self.count.set(i64::try_from(rows.len()).unwrap_or(i64::MAX));
         drop(rows);
@@ -76,7 +84,7 @@ impl Quarantine {
 
     fn release(&self, task: i64) {
         let mut rows = self.rows.lock();
-        if rows.remove(&task).is_some() {
+        if rows.remove(&task) {
             self.count.set(i64::try_from(rows.len()).unwrap_or(i64::MAX));
             tracing::info!(task.id = %TaskId::from_raw(task), "a stored task can be understood again");
         }

@@ -141,7 +141,7 @@ impl WriterHandle {
     /// short and must not wait.
     ///
     /// # Errors
-    /// [`WriteError::Overloaded`] when the queue is full and [`WriteError::Unavailable`] when the writer has stopped
+    /// [`WriteError::Overloaded`] when the queue is full and [`WriteError::NotBegun`] when the writer has stopped
     /// for good; nothing was written then, and `then` is dropped without being called.
     pub fn send<C: Write>(
         &self,
@@ -152,8 +152,8 @@ impl WriterHandle {
     }
 
     /// As [`send`](Self::send), on behalf of `asker`: once nobody waits for it any more, the command is not begun, and as long
-    /// as the database is away whoever waits is told so at once; `then` hears [`WriteError::Unavailable`] of both. A command
-    /// that is begun when its asker goes is applied all the same.
+    /// as the database is away whoever waits is told so at once; `then` hears [`WriteError::NotBegun`] of both. A command that
+    /// is begun when its asker goes is applied all the same.
     ///
     /// # Errors
     /// As [`send`](Self::send); `asker` is dropped, too.

@@ -14,6 +14,7 @@ use protocol::live::client::{ClientFrame, Place};
 use protocol::live::topic::Topic;
 use protocol::output_stream::OutputPlace;
 use protocol::query::{ActorQuery, EventQuery, EventStreamQuery, OutputQuery, PageQuery, Pairs, TaskQuery};
+use protocol::worker_session::{ITEMS_MAX, SLOTS_MAX, WorkerFrame, WorkerSays};
 use protocol::{Request, request};
 
 /// A target: bytes in, nothing out.
@@ -147,17 +148,21 @@ fn has_nul(value: &serde_json::Value) -> bool {
     }
 }
 
-/// Frames of WebSocket clients.
+/// Frames of WebSocket clients: of dashboards and of workers.
 pub fn frames(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Some(topic) = Topic::read(text) {
         assert_eq!(Topic::read(topic.as_str()), Some(topic));
     }
-    match ClientFrame::read(text) {
-        Ok(frame) => {
-            let again = ClientFrame::read(text).expect("it was read before");
-            assert_eq!(frame, again);
+    if let Err(refused) = ClientFrame::read(text) {
+        assert!(!refused.to_string().is_empty());
+    }
+    match WorkerFrame::read(text) {
+        Ok(WorkerFrame { said: WorkerSays::Report(_, items), .. }) => {
+            assert!((1..=ITEMS_MAX).contains(&items.len()), "{} items", items.len());
         }
+        Ok(WorkerFrame { said: WorkerSays::Ready(slots), .. }) => assert!(slots <= SLOTS_MAX),
+        Ok(_) => {}
         Err(refused) => assert!(!refused.to_string().is_empty()),
     }
 }

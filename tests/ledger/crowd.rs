@@ -96,13 +96,19 @@ impl Crowd {
         for client in self.clients {
             client.await??;
         }
-        let began = std::time::Instant::now();
+        // However much there is: it has to become less.
+        let (mut least, mut since) = (u64::MAX, std::time::Instant::now());
         loop {
             let tasks = hive.get("/api/v2/system").await?["tasks"].clone();
-            if ["scheduled", "queued", "working"].iter().all(|state| tasks[*state] == 0) {
+            let open =
+                ["scheduled", "queued", "working"].iter().filter_map(|state| tasks[*state].as_u64()).sum();
+            if open == 0 {
                 break;
             }
-            if began.elapsed() > Duration::from_secs(120) {
+            if open < least {
+                (least, since) = (open, std::time::Instant::now());
+            }
+            if since.elapsed() > Duration::from_secs(60) {
                 bail!("the work does not come to an end: {tasks}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

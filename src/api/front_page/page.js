@@ -9,6 +9,7 @@ const EVENTS_MAX = 100;
 const REFRESH_MS = 400;
 const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 10000;
+const ANSWER_MAX_MS = 10000;
 const SILENCE_MAX_MS = 65000; // the hive speaks at least every 30 s
 const byId = (id) => document.getElementById(id);
 
@@ -16,6 +17,7 @@ let token = "";
 let socket;
 let place = ""; // epoch:offset of the last frame that counted
 let tries = 0;
+let turn = 0; // which try to connect counts: whoever waited for an answer of an older one gives up
 let timer;
 let silence;
 let refresh;
@@ -105,6 +107,7 @@ function signIn() {
 // ---- the session
 
 function close() {
+  turn += 1;
   clearTimeout(timer);
   clearTimeout(silence);
   clearTimeout(refresh);
@@ -127,15 +130,19 @@ function later() {
 async function connect() {
   close();
   if (tries === 0) say("away", "connecting");
-  const mine = token;
+  if (!token) return undefined;
+  const mine = turn;
+  const asked = { headers: { Authorization: `Bearer ${token}` }, cache: "no-store", signal: AbortSignal.timeout(ANSWER_MAX_MS) };
   let answer;
+  let told;
   try {
-    answer = await fetch("/api/v2/system", { headers: { Authorization: `Bearer ${mine}` }, cache: "no-store" });
-    if (answer.ok) hive = await answer.json();
+    answer = await fetch("/api/v2/system", asked);
+    if (answer.ok) told = await answer.json();
   } catch {
-    return mine === token && mine ? later() : undefined;
+    return mine === turn ? later() : undefined;
   }
-  if (mine !== token || !mine) return undefined;
+  if (mine !== turn) return undefined;
+  if (told) hive = told;
   if (answer.status === 401) return signOut("This token is not valid here. Is it of this hive, and whole?");
   if (answer.status === 403) return signOut("This key may not watch the hive: it needs the role viewer or more.");
   if (!answer.ok) return later();

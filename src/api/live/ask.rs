@@ -49,10 +49,8 @@ impl Session {
         if self.ending.is_some() {
             return;
         }
-        let (kind, bytes) = heard.size();
         let metrics = &self.hive.live.metrics;
-        metrics.received_messages.with_label_values(&[kind]).inc();
-        metrics.received_bytes.inc_by(u64::try_from(bytes).unwrap_or(0));
+        let bytes = metrics.count_received(&heard);
         if matches!(heard, Heard::Pong) {
             return;
         }

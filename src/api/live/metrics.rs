@@ -9,6 +9,7 @@ use prometheus::{
 use serde_json::{Value, json};
 
 use super::book::Book;
+use super::outbox::Heard;
 
 /// Upper bounds of the time from a commit to where its frame is handed over, in seconds.
 const PUBLISH_SECONDS: [f64; 12] =
@@ -40,6 +41,14 @@ pub(crate) struct LiveMetrics {
 }
 
 impl LiveMetrics {
+    /// Counts what a client said; answers how many bytes it has.
+    pub(crate) fn count_received(&self, heard: &Heard) -> usize {
+        let (kind, bytes) = heard.size();
+        self.received_messages.with_label_values(&[kind]).inc();
+        self.received_bytes.inc_by(u64::try_from(bytes).unwrap_or(0));
+        bytes
+    }
+
     /// New counters, all zero, shown in `shown` and for themselves.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use domain::TaskId;
 use protocol::AssignmentView;
 use protocol::live::limits::Ending;
 use protocol::worker_session::{Assignments, HiveSays, ITEMS_MAX, SIGN_OF_LIFE_MS};
@@ -81,13 +82,20 @@ impl WorkSession {
         });
     }
 
+    /// Hears of an attempt from now on, whose worker has to show a sign of life unless it did. Answers whether the agent
+    /// holds it.
+    pub(super) fn attend(&self, about: (TaskId, u32)) -> bool {
+        self.hive.runtime.attend(about, &self.attendance, Duration::from_millis(SIGN_OF_LIFE_MS))
+    }
+
     /// Sends assignments, in as many frames as their size takes.
     pub(super) fn push(&mut self, claimed: Vec<ClaimedTask>, resumed: bool, out: &mut Outbox<WorkNews>) {
-        let sign_within = (!resumed).then(|| Duration::from_millis(SIGN_OF_LIFE_MS));
         let (mut items, mut bytes) = (Vec::new(), 0_usize);
         for claimed in claimed {
             let about = (claimed.task, claimed.attempt);
-            if resumed && self.held.contains(&about) {
+            let is_known = self.held.contains(&about) || self.finishing.contains(&about);
+            // One that has ended meanwhile is nobody's to take up.
+            if resumed && (is_known || !self.attend(about)) {
                 continue;
             }
             let size = claimed.input.as_ref().map_or(0, |input| input.len());
@@ -105,8 +113,10 @@ impl WorkSession {
             bytes = bytes.saturating_add(size);
             items.push(view);
             self.held.insert(about);
-            // An attempt that has ended meanwhile has nobody to attend; its worker hears so at its first report.
-            let _ = self.hive.runtime.attend(about, &self.attendance, sign_within);
+            if !resumed {
+                // An attempt that has ended meanwhile has nobody to attend; its worker hears so at its first report.
+                let _ = self.attend(about);
+            }
         }
         if !items.is_empty() {
             self.say_assignments(items, resumed, out);

@@ -74,6 +74,8 @@ pub(crate) struct WorkSession {
     pub(super) is_resting: bool,
     /// Attempts that the worker holds, as far as this session knows, and has not reported the end of.
     pub(super) held: HashSet<(TaskId, u32)>,
+    /// Attempts whose end was reported and is not answered yet.
+    pub(super) finishing: HashSet<(TaskId, u32)>,
     /// How many reports came, and how many of them were answered.
     pub(super) reported: u64,
     pub(super) acknowledged: u64,
@@ -97,6 +99,7 @@ impl WorkSession {
             asking: None,
             is_resting: false,
             held: HashSet::new(),
+            finishing: HashSet::new(),
             reported: 0,
             acknowledged: 0,
             answers: BTreeMap::new(),
@@ -143,6 +146,7 @@ impl WorkSession {
                     // Its end is no news to the worker.
                     for attempt in items.iter().filter_map(Item::about) {
                         self.held.remove(&attempt);
+                        self.finishing.insert(attempt);
                     }
                 }
                 self.report(kind, items, correlation_id, out);
@@ -183,15 +187,18 @@ impl WorkSession {
         for item in &ack.items {
             let task = item.task_id.as_deref().and_then(|id| id.parse::<TaskId>().ok());
             let Some(about) = task.zip(item.attempt) else { continue };
-            let is_alive = item.status == 200 && matches!(ack.of, ReportKind::Heartbeat | ReportKind::Output);
-            if is_alive
-                && !self.held.contains(&about)
-                && self.hive.runtime.attend(about, &self.attendance, None)
-            {
-                // It was taken before this session began, or before the hive did.
-                self.held.insert(about);
-            } else if item.problem.as_ref().is_some_and(|problem| problem.code == ProblemCode::StaleLease) {
+            let is_end = matches!(ack.of, ReportKind::Complete | ReportKind::Fail);
+            if is_end {
+                self.finishing.remove(&about);
+            }
+            let code = item.problem.as_ref().map(|problem| problem.code);
+            if matches!(code, Some(ProblemCode::StaleLease | ProblemCode::NotFound)) {
                 self.held.remove(&about);
+            } else if is_end == (item.status != 200) && !self.finishing.contains(&about) {
+                // It goes on. Perhaps it was taken before this session began, or before the hive did.
+                if !self.held.contains(&about) && self.attend(about) {
+                    self.held.insert(about);
+                }
             }
         }
         self.say(HiveSays::Ack(ack), correlation_id, out);
@@ -328,10 +335,8 @@ impl Party for WorkSession {
         if self.ending.is_some() {
             return;
         }
-        let (kind, bytes) = heard.size();
         let metrics = &self.hive.live.metrics;
-        metrics.received_messages.with_label_values(&[kind]).inc();
-        metrics.received_bytes.inc_by(u64::try_from(bytes).unwrap_or(0));
+        let bytes = metrics.count_received(&heard);
         match heard {
             Heard::Pong => {}
             Heard::Ping(bytes) => out.push(Out::Pong(bytes)),

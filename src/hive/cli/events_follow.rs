@@ -134,10 +134,10 @@ impl Reader {
         let mut stream = context.client.follow_events(Some(self.place)).await.map_err(Broken::Stream)?;
         // Looked at behind the handshake: another log can only begin with another start, which breaks this stream.
         self.refuse_another_log(&context.client).await?;
+        if std::mem::take(&mut self.is_told) {
+            context.screen.note("the hive answers again");
+        }
         while let Some(logged) = stream.next().await.map_err(Broken::Stream)? {
-            if std::mem::take(&mut self.is_told) {
-                context.screen.note("the hive answers again");
-            }
             self.pause = Pause::default();
             match logged {
                 // Of a hive that builds its memory of the log anew, some may come again.

@@ -107,8 +107,8 @@ pub struct Assignments {
     /// At least one.
     #[schema(min_items = 1, max_items = 256)]
     pub items: Vec<AssignmentView>,
-    /// Whether an earlier session of the same `worker_instance` was given them; then they take up no slot, and nothing is
-    /// due until their leases end.
+    /// Whether an earlier session of the same `worker_instance` was given them; then they take up no slot, and only those
+    /// that were not named in a report yet have to be, within `sign_of_life_ms`.
     pub resumed: bool,
 }
 

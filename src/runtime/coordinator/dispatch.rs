@@ -23,7 +23,7 @@ const SLOTS_MAX: u32 = 2_000;
 fn known(outcome: Result<Vec<ClaimedTask>, WriteError>) -> Option<Vec<ClaimedTask>> {
     match outcome {
         Ok(claimed) => Some(claimed),
-        Err(WriteError::Overloaded | WriteError::Refused(_)) => Some(Vec::new()),
+        Err(WriteError::Overloaded | WriteError::NotBegun(_) | WriteError::Refused(_)) => Some(Vec::new()),
         Err(WriteError::Unavailable(_)) => None,
     }
 }

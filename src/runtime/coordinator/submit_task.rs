@@ -151,7 +151,9 @@ impl Admitted {
 fn eagerly_claimed(outcome: &Result<Submitted, WriteError>) -> Option<Vec<ClaimedTask>> {
     match outcome {
         Ok(Submitted::Accepted { claimed: Some(claimed), .. }) => Some(vec![ClaimedTask::clone(claimed)]),
-        Ok(_) | Err(WriteError::Overloaded | WriteError::Refused(_)) => Some(Vec::new()),
+        Ok(_) | Err(WriteError::Overloaded | WriteError::NotBegun(_) | WriteError::Refused(_)) => {
+            Some(Vec::new())
+        }
         Err(WriteError::Unavailable(_)) => None,
     }
 }

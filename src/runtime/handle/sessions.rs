@@ -38,14 +38,14 @@ impl RuntimeHandle {
         Ok(seat.map(|seat| seat.agent.asked.link.process().is_none()))
     }
 
-    /// A session attends an attempt from now on. Where `sign_within` is given, the attempt goes back, uncharged, unless its
-    /// holder gives a sign of life in that time. Answers whether the agent holds it.
+    /// A session attends an attempt from now on. It goes back, uncharged, unless its holder gave a sign of life or gives
+    /// one within `sign_within`. Answers whether the agent holds it.
     #[must_use]
     pub fn attend(
         &self,
         (task, attempt): (TaskId, u32),
         attendance: &Attendance,
-        sign_within: Option<Duration>,
+        sign_within: Duration,
     ) -> bool {
         let Attendance { agent, instance, told } = attendance;
         let actor = self.shared.board.held_by(task, attempt, *agent, instance);

@@ -15,6 +15,9 @@ use crate::shared::{Phase, SharedRef, chance};
 /// Rows of one round: small enough that a round is a small part of a batch.
 const ROWS: u32 = 500;
 
+/// How long it leaves alone what was due and did not move: a row that cannot be understood stays so until somebody mends it.
+const STUCK_AGAIN_MS: u64 = 1_000;
+
 /// What one sweeper does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duty {
@@ -111,25 +114,38 @@ impl Sweeper {
 
     fn sweep(&mut self, mark: i64, cx: &mut Context<Self>) {
         self.is_sweeping = true;
-        let chore = self.duty.chore(self.shared.clock.now(), self.shared.settings.retention_ms);
+        let began = self.shared.clock.now();
+        let chore = self.duty.chore(began, self.shared.settings.retention_ms);
         let round = Sweep { chore, limit: ROWS, chance: chance() };
         cx.spawn(apply(self.coordinator.clone(), round), move |sweeper, swept, cx| {
-            sweeper.swept(mark, chore, swept, cx);
+            sweeper.swept(mark, (chore, began), swept, cx);
         });
     }
 
-    fn swept(&mut self, mark: i64, chore: Chore, swept: Result<Swept, Error>, cx: &mut Context<Self>) {
+    fn swept(
+        &mut self,
+        mark: i64,
+        (chore, began): (Chore, Timestamp),
+        swept: Result<Swept, Error>,
+        cx: &mut Context<Self>,
+    ) {
         self.is_sweeping = false;
         // After an error nothing is remembered, so that the next tick looks again.
         let Ok(swept) = swept else { return };
         self.mark = mark;
-        self.next_at = swept.next_at;
+        self.next_at = next_look(&swept, began);
         let rows = self.shared.metrics.swept.with_label_values(&[self.duty.name()]);
         rows.inc_by(u64::from(swept.count));
         if is_more(chore, &swept) {
             self.sweep(mark, cx);
         }
     }
+}
+
+/// When there will be something to do, after a round that began at a time.
+fn next_look(swept: &Swept, began: Timestamp) -> Option<Timestamp> {
+    let is_stuck = swept.count == 0 && swept.next_at.is_some_and(|next_at| next_at <= began);
+    if is_stuck { Some(began.plus_ms(STUCK_AGAIN_MS)) } else { swept.next_at }
 }
 
 /// Whether a round left something to do at once: it was full, or it stopped early because tasks had much output.
@@ -172,6 +188,15 @@ impl Handle<Tick> for Sweeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_due_and_did_not_move_is_left_alone_for_a_second() {
+        let at = Timestamp::from_micros;
+        let look = |count, next_at| next_look(&Swept { count, next_at: Some(at(next_at)) }, at(10));
+        assert_eq!(look(0, 10), Some(at(1_000_010)), "it was due when the round began, and is still there");
+        assert_eq!(look(0, 11), Some(at(11)), "it became due meanwhile");
+        assert_eq!(look(1, 10), Some(at(10)), "others moved: one more round finds out");
+    }
 
     #[test]
     fn a_round_that_was_full_or_stopped_early_is_followed_by_another() {

@@ -43,8 +43,9 @@ pub enum AttemptEvent {
 pub struct Attend {
     /// Who is told; never more than two words an attempt.
     pub told: mpsc::UnboundedSender<AttemptNews>,
-    /// Within what time the holder has to give its first sign of life, or the attempt goes back, uncharged.
-    pub sign_within: Option<Duration>,
+    /// Within what time the holder has to give its first sign of life, or the attempt goes back, uncharged. In place of the
+    /// time that was given before.
+    pub sign_within: Duration,
 }
 
 impl actix::Message for Attend {
@@ -65,8 +66,11 @@ impl Handle<Attend> for TaskActor {
         if self.lease.is_cancel_requested {
             self.tell(AttemptEvent::CancelRequested);
         }
-        if let Some(within) = sign_within {
-            cx.notify_later(SignDue, within);
+        if let Some(before) = self.sign_due.take() {
+            before.cancel();
+        }
+        if !self.shared.board.has_signed(self.lease.task, self.lease.attempt) {
+            self.sign_due = Some(cx.notify_later(SignDue, sign_within));
         }
         Reply::Now(())
     }

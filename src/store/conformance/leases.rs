@@ -4,7 +4,7 @@ use domain::{AttemptError, EventKind, Outcome, TaskId, TaskState, Timeouts};
 
 use super::Rig;
 use super::world::{LEASE_MS, ME, World, success};
-use crate::command::{Chore, GraceLeases, RenewLease, Sweep};
+use crate::command::{CancelTask, Chore, GraceLeases, RenewLease, Sweep};
 use crate::outcome::{Finished, Graced, Renewed, Swept};
 
 pub(super) fn a_renewal_counts_from_now_and_stops_at_the_cap<R: Rig>() {
@@ -112,6 +112,24 @@ pub(super) fn leases_get_grace_after_a_start<R: Rig>() {
     assert_eq!(world.task(two.task).lease_expires_at, Some(world.now().plus_ms(LEASE_MS - 5_000)));
     assert_eq!(world.sweep(Chore::ReapLeases).count, 0);
     assert_eq!(world.apply(GraceLeases { ttl_ms: 10_000 }), Graced { count: 0 }, "safe to say twice");
+}
+
+pub(super) fn leases_that_a_clock_gave_that_was_ahead_end_in_their_time_after_a_start<R: Rig>() {
+    let mut world = World::<R>::new();
+    let (ahead, asked) = (world.working("ada"), world.working("bob"));
+    let correlation_id = "r".into();
+    let grace_ms = 900_000;
+    world.apply(CancelTask { tenant: ME, task: asked.task, force: false, grace_ms, correlation_id });
+    let lasts = world.task(asked.task).lease_expires_at;
+    let hour_us = 3_600_000_000_i64;
+    world.rig.spoil(&format!(
+        "UPDATE tasks SET lease_expires_at = lease_expires_at + {hour_us} WHERE id = {}",
+        ahead.task.raw()
+    ));
+    world.rig.reopen();
+    assert_eq!(world.apply(GraceLeases { ttl_ms: 10_000 }), Graced { count: 1 });
+    assert_eq!(world.task(ahead.task).lease_expires_at, Some(world.now().plus_ms(LEASE_MS)));
+    assert_eq!(world.task(asked.task).lease_expires_at, lasts, "the grace of a cancel may be longer");
 }
 
 pub(super) fn a_renewal_does_not_take_grace_back<R: Rig>() {

@@ -10,7 +10,7 @@ use super::sqlite_rig::SqliteRig;
 use crate::sql::agent_row::LoadStanding;
 use crate::sql::attempt_row::LoadLastAttempt;
 use crate::sql::commands::claim_tasks::Heads;
-use crate::sql::commands::grace_leases::ProlongLeases;
+use crate::sql::commands::grace_leases::{CutLeases, ProlongLeases};
 use crate::sql::commands::sweep::{
     end_crashed, expire_waiting, reap_leases, retire_events, retire_keys, retire_tasks, stage_due,
 };
@@ -78,6 +78,8 @@ fn janitors_seek_what_is_due_and_sort_nothing() {
         &ProlongLeases { until: 1, below: 1 },
         "tasks USING INDEX tasks_leased (lease_expires_at<?)",
     );
+    // Once a start, over what is worked on.
+    follows(&mut conn, &CutLeases { now: 1, ttl: 1 }, "SCAN tasks USING INDEX tasks_leased");
     follows(&mut conn, &retire_keys::DeleteKeys { now, limit }, "USING COVERING INDEX task_keys_expiry");
     let unique = retire_keys::DeleteUniqueKeys { now, limit };
     follows(&mut conn, &unique, "USING COVERING INDEX unique_keys_expiry");

@@ -4,7 +4,7 @@ use domain::{TaskId, TaskState, TenantId};
 
 use super::Rig;
 use super::world::World;
-use crate::command::Chore;
+use crate::command::{Chore, Sweep};
 use crate::error::ReadError;
 use crate::record::TaskFilter;
 
@@ -36,6 +36,33 @@ pub(super) fn a_head_that_cannot_be_understood_is_passed_over_until_it_can<R: Ri
     spoil(&mut world, negative, "tasks", "failures = 0");
     let claimed = world.claim(fine.lane, agent, 4);
     assert_eq!(claimed.iter().map(|task| task.task).collect::<Vec<_>>(), [labels, negative]);
+}
+
+pub(super) fn many_that_cannot_be_understood_do_not_keep_a_claim_from_what_is_behind_them<R: Rig>() {
+    let mut world = World::<R>::new();
+    let agent = world.agent("ada");
+    for n in 0..600 {
+        world.submit(&format!("spoiled {n}"));
+    }
+    world.rig.spoil("UPDATE tasks SET failures = -1 WHERE state = 1");
+    let fine = world.submit("fine");
+    // Each look knows more of them than the one before.
+    let claimed = (0..4).find_map(|_| world.claim(fine.lane, agent, 1).pop());
+    assert_eq!(claimed.map(|claimed| claimed.task), Some(fine.id));
+}
+
+pub(super) fn many_that_cannot_be_understood_do_not_keep_a_janitor_from_what_is_behind_them<R: Rig>() {
+    let mut world = World::<R>::new();
+    for n in 0..20 {
+        world.working(&format!("lost-{n}"));
+    }
+    world.rig.spoil("UPDATE tasks SET crashes = -1, lease_expires_at = 1 WHERE state = 2");
+    let held = world.working("held");
+    world.wait_ms(600_000);
+    let round = Sweep { chore: Chore::ReapLeases, limit: 10, chance: 0.5 };
+    let swept = (0..4).map(|_| world.apply(round).count).find(|count| *count > 0);
+    assert_eq!(swept, Some(1));
+    assert_eq!(world.state(held.task), TaskState::Scheduled);
 }
 
 pub(super) fn a_list_leaves_out_what_cannot_be_understood_and_its_own_reads_say_so<R: Rig>() {

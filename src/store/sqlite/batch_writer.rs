@@ -182,7 +182,7 @@ impl BatchWriter for SqliteWriter {
 }
 
 /// Moves the whole log into the database and empties it, waiting a little for readers; `false` when they stayed.
-fn truncate(conn: &mut Conn) -> QueryResult<bool> {
+pub(crate) fn truncate(conn: &mut Conn) -> QueryResult<bool> {
     conn.batch_execute("PRAGMA busy_timeout = 200")?;
     let truncated = conn.get_result::<(i64,), _>(TruncateWal {});
     conn.batch_execute("PRAGMA busy_timeout = 5000")?;

@@ -150,7 +150,7 @@ impl Queue {
     pub(super) fn push(&self, envelope: Envelope) -> Result<(), WriteError> {
         let mut waiting = self.waiting.lock();
         let refused = if waiting.is_closed {
-            WriteError::Unavailable("the writer has stopped".to_owned())
+            WriteError::NotBegun("the writer has stopped".to_owned())
         } else if waiting.envelopes.len() >= self.capacity {
             WriteError::Overloaded
         } else {

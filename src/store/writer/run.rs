@@ -45,12 +45,12 @@ pub(super) fn run(
 ) -> Result<(), WriteLoopError> {
     let _turn = shared.turn.lock();
     shared.queue.reopen();
-    let (mut was_open, mut pause) = (false, PAUSE_MIN);
+    let (mut has_opened, mut pause) = (false, PAUSE_MIN);
     loop {
         let mut writer = match shared.open() {
             Ok(writer) => writer,
             // It was there, and will be again: that a server restarts is no failure of this thread.
-            Err(error) if was_open && !is_stopping() => {
+            Err(error) if has_opened && !is_stopping() => {
                 tracing::warn!(%error, "the database cannot be opened; it is tried again");
                 wait(shared, pause, &error, checkpoint, is_stopping);
                 pause = (pause * 2).min(PAUSE_MAX);
@@ -58,7 +58,7 @@ pub(super) fn run(
             }
             Err(error) => return Err(error.into()),
         };
-        (was_open, pause) = (true, PAUSE_MIN);
+        (has_opened, pause) = (true, PAUSE_MIN);
         let opened = Opened::say(&shared.is_open);
         if serve(shared, writer.as_mut(), checkpoint, is_stopping) == Served::Stopped {
             return Ok(());
@@ -92,7 +92,7 @@ fn wait(
 fn refuse(shared: &Shared, envelopes: Vec<Envelope>, why: &str) {
     for Envelope { command, reply } in envelopes {
         shared.metrics.writer_commands.with_label_values(&[command.kind(), "unavailable"]).inc();
-        reply.send(Err(WriteError::Unavailable(why.to_owned())));
+        reply.send(Err(WriteError::NotBegun(why.to_owned())));
     }
 }
 

@@ -20,8 +20,8 @@ use domain::LaneId;
 const BLOCK: u32 = 64;
 /// Inputs that one claim brings at most, beyond the last one: 8 MiB. The agent's next claim goes on.
 const INPUT_BYTES_MAX: usize = 8 << 20;
-/// Heads that are passed over in one claim: those that have waited too long, of which the janitor makes dead letters, and
-/// those that cannot be understood.
+/// Heads that are passed over in one claim, beside those that are known not to be understood: those that have waited too
+/// long, of which the janitor makes dead letters.
 const PASSED_OVER_MAX: u32 = 256;
 
 pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<ClaimedTask>, Failure> {
@@ -31,7 +31,8 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<C
     }
     let most = usize::try_from(command.count).unwrap_or(usize::MAX);
     let (mut claimed, mut after, mut input_bytes, mut passed_over) = (Vec::new(), 0, 0, 0);
-    while claimed.len() < most && input_bytes < INPUT_BYTES_MAX && passed_over < PASSED_OVER_MAX {
+    let over_max = PASSED_OVER_MAX.saturating_add(batch.quarantine.allowance());
+    while claimed.len() < most && input_bytes < INPUT_BYTES_MAX && passed_over < over_max {
         let left = u32::try_from(most - claimed.len()).unwrap_or(u32::MAX);
         let count = left.min(BLOCK);
         let heads = heads(batch, (command.lane, command.priority), after, count)?;

@@ -11,10 +11,11 @@ use crate::sql::statement::statement;
 use crate::sql::task_row::{RawTask, TaskRow, TaskSql, task_columns};
 
 pub(super) fn apply(batch: &mut Batch<'_>, limit: u32) -> Result<u32, Failure> {
-    let rows: Vec<(RawTask, String)> = batch.conn.load(Orphaned { limit: i64::from(limit) })?;
+    let limit = i64::from(limit.saturating_add(batch.quarantine.allowance()));
+    let rows: Vec<(RawTask, String)> = batch.conn.load(Orphaned { limit })?;
     let mut count: u32 = 0;
     for (task, correlation_id) in rows {
-        let read = batch.quarantine.admit(task.id(), TaskRow::try_from(task))?;
+        let read = batch.quarantine.pass(task.id(), TaskRow::try_from(task))?;
         let Some(mut task) = read else { continue };
         let happening = Happening::Crashed { attempt: task.attempt };
         let Ok(Next::Moved { status, outcome: Some(outcome), .. }) = transition(task.status(), happening)

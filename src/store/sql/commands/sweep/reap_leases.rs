@@ -17,7 +17,10 @@ use crate::sql::task_row::{RawTask, TaskRow, TaskSql, task_columns};
 const STEP: f64 = 0.618_033_988_749_895;
 
 pub(super) fn apply(batch: &mut Batch<'_>, limit: u32, chance: f64) -> Result<u32, Failure> {
-    let lost = Lost { now: batch.now.as_micros(), limit: i64::from(limit) };
+    let lost = Lost {
+        now: batch.now.as_micros(),
+        limit: i64::from(limit.saturating_add(batch.quarantine.allowance())),
+    };
     let rows: Vec<(RawTask, RawSpec)> = batch.conn.load(lost)?;
     let mut count: u32 = 0;
     for (task, spec) in rows {

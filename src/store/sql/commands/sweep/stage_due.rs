@@ -10,11 +10,14 @@ use crate::sql::statement::statement;
 use crate::sql::task_row::{RawTask, TaskRow, TaskSql, task_columns};
 
 pub(super) fn apply(batch: &mut Batch<'_>, limit: u32) -> Result<u32, Failure> {
-    let due = Due { now: batch.now.as_micros(), limit: i64::from(limit) };
+    let due = Due {
+        now: batch.now.as_micros(),
+        limit: i64::from(limit.saturating_add(batch.quarantine.allowance())),
+    };
     let rows: Vec<(RawTask, String)> = batch.conn.load(due)?;
     let mut count = 0;
     for (task, correlation_id) in rows {
-        let read = batch.quarantine.admit(task.id(), TaskRow::try_from(task))?;
+        let read = batch.quarantine.pass(task.id(), TaskRow::try_from(task))?;
         let Some(mut task) = read else { continue };
         let Ok(Next::Moved { status, .. }) = transition(task.status(), Happening::Due) else { continue };
         let from = task.state;
