@@ -30,25 +30,25 @@ fn events() -> Vec<Event> {
             EventKind::TaskSubmitted,
             None,
             TaskState::Queued,
-            r#"{"to":"queued","title":"Summarize the report"}"#,
+            r#"{"to":"queued","queue":"reports","priority":5}"#,
         ),
         (
             EventKind::TaskStarted,
             Some(TaskState::Queued),
             TaskState::Working,
-            r#"{"from":"queued","to":"working"}"#,
+            r#"{"from":"queued","to":"working","agent":"agent_1g7zq80b3c0r0"}"#,
         ),
         (
             EventKind::TaskCompleted,
             Some(TaskState::Working),
             TaskState::Completed,
-            r#"{"from":"working","to":"completed","outcome":"succeeded"}"#,
+            r#"{"from":"working","to":"completed"}"#,
         ),
         (
             EventKind::TaskRetrying,
             Some(TaskState::Working),
             TaskState::Scheduled,
-            r#"{"from":"working","to":"scheduled","outcome":"failed","error_kind":"rate_limited","error":"the endpoint said \"slow down\"","wait_ms":1043}"#,
+            r#"{"from":"working","to":"scheduled","outcome":"failed","error_kind":"rate_limited","eligible_at_us":1780272001043000}"#,
         ),
     ];
     let event = |(seq, (kind, from, to, text)): (i64, (_, Option<TaskState>, _, &str))| Event {

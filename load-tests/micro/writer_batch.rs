@@ -93,7 +93,7 @@ impl Bench {
         };
         self.agents.push(id);
         let command = RegisterAgent { agent, key: None, correlation_id: "req-register".into() };
-        self.store.writer.send(command, |answer| drop(answer))?;
+        self.store.writer.send(command, drop)?;
         self.commit()
     }
 
@@ -117,9 +117,11 @@ impl Bench {
         for agent in &self.agents {
             self.claim(*agent, &tally)?;
         }
-        for (place, task) in ended.into_iter().enumerate() {
-            // Tasks are claimed in the order of their submits, by one agent after the other.
-            self.finish(task, self.agents.get(place / 8).copied(), &tally)?;
+        // Tasks are claimed in the order of their submits, by one agent after the other.
+        for (agent, tasks) in self.agents.iter().zip(ended.chunks(TASKS / AGENTS)) {
+            for task in tasks {
+                self.finish(*task, *agent, &tally)?;
+            }
         }
         self.commit()?;
         let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
@@ -170,7 +172,7 @@ impl Bench {
         Ok(())
     }
 
-    fn finish(&self, task: TaskId, agent: Option<AgentId>, tally: &Arc<Tally>) -> Result<()> {
+    fn finish(&self, task: TaskId, agent: AgentId, tally: &Arc<Tally>) -> Result<()> {
         let command = FinishAttempt {
             task,
             attempt: 1,
@@ -178,7 +180,7 @@ impl Bench {
             workspace: None,
             chance: 0.5,
             correlation_id: "req-finish".into(),
-            reporter: Some(Reporter { tenant: TENANT, agent }),
+            reporter: Some(Reporter { tenant: TENANT, agent: Some(agent) }),
         };
         let tally = Arc::clone(tally);
         self.store.writer.send(command, move |answer| {
