@@ -40,6 +40,7 @@ mod event_streams;
 mod examples;
 mod front_page;
 mod fuzzed;
+mod gate;
 mod kills;
 mod live;
 mod live_alerts;
