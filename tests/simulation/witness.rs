@@ -18,6 +18,8 @@ use crate::world::World;
 
 /// How long after a change of a queue claims may still come that were planned before it: longer than the writer stalls.
 const HEARD_MS: u64 = 6_000;
+/// How long before a start is told of the leases were looked at, at most.
+const START_MS: u64 = 1_000;
 
 /// A task as the log has it.
 #[derive(Debug, Clone)]
@@ -101,6 +103,9 @@ impl Witness {
         }
         for event in &committed.events {
             world.note("log", line(event));
+            if event.kind == EventKind::SystemStarted {
+                self.begins_anew(event.at, world.script.lease_ttl_ms);
+            }
             let before = broken.len();
             self.fold(event, &mut broken);
             for what in &mut broken[before..] {
@@ -113,6 +118,16 @@ impl Witness {
             }
         }
         broken
+    }
+
+    /// A hive begins: whatever was told of a lease by a clock that was ahead, none lasts longer than a lease may from now on.
+    fn begins_anew(&mut self, at: Timestamp, usual_ttl_ms: u64) {
+        for task in self.tasks.values_mut() {
+            let ttl_ms = task.timeouts.lease_ttl_ms(usual_ttl_ms).max(usual_ttl_ms);
+            // Leases are looked at a moment before the start is told of.
+            let until = at.plus_ms(ttl_ms).minus_ms(START_MS);
+            task.promised_until = task.promised_until.map(|promised| promised.min(until));
+        }
     }
 
     /// What a command asks for, before anything of it is seen.

@@ -17,10 +17,8 @@ use crate::sql::task_row::{RawTask, TaskRow, TaskSql, task_columns};
 const STEP: f64 = 0.618_033_988_749_895;
 
 pub(super) fn apply(batch: &mut Batch<'_>, limit: u32, chance: f64) -> Result<u32, Failure> {
-    let lost = Lost {
-        now: batch.now.as_micros(),
-        limit: i64::from(limit.saturating_add(batch.quarantine.allowance())),
-    };
+    let limit = i64::from(limit.saturating_add(batch.quarantine.allowance()));
+    let lost = Lost { now: batch.now.as_micros(), limit };
     let rows: Vec<(RawTask, RawSpec)> = batch.conn.load(lost)?;
     let mut count: u32 = 0;
     for (task, spec) in rows {

@@ -10,10 +10,8 @@ use crate::sql::statement::statement;
 use crate::sql::task_row::{RawTask, TaskRow, TaskSql, task_columns};
 
 pub(super) fn apply(batch: &mut Batch<'_>, limit: u32) -> Result<u32, Failure> {
-    let due = Due {
-        now: batch.now.as_micros(),
-        limit: i64::from(limit.saturating_add(batch.quarantine.allowance())),
-    };
+    let limit = i64::from(limit.saturating_add(batch.quarantine.allowance()));
+    let due = Due { now: batch.now.as_micros(), limit };
     let rows: Vec<(RawTask, String)> = batch.conn.load(due)?;
     let mut count = 0;
     for (task, correlation_id) in rows {
