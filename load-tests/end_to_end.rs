@@ -1,68 +1,123 @@
-//! Submits and workers outside the process at the same time: counts tasks that are completed.
+//! Submits, and workers outside the process, at the same time: counts tasks whose completion was acknowledged.
 
-use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
-use serde_json::json;
 
-use crate::database::Server as Database;
-use crate::layers;
-use crate::report::Run;
+use crate::plan::{Plan, measured, tally, watch};
+use crate::report::{Case, Ceiling, Run};
+use crate::sample::Sample;
 use crate::server::Server;
-use crate::submit::{Tally, WARM_UP, submit, watch};
+use crate::submit;
+use crate::tally::Tally;
+use crate::task::Numbers;
+use crate::worker::{Work, over_leases, over_session};
 
-/// Workers, each with a connection.
+/// What it is about.
+pub const ABOUT: &str =
+    "Tasks whose completion is acknowledged, per second, while 64 clients submit one task a request";
+const CLIENTS: usize = 64;
+/// Workers, each with a connection of its own.
 const WORKERS: usize = 8;
-/// Assignments that a worker leases, and completes, at a time.
-const BATCH: usize = 100;
+/// Assignments that a worker has at a time.
+const SLOTS: usize = 100;
 
-/// Runs it once.
-pub async fn measure(clients: usize, time: Duration, database: Option<&Database>) -> Result<Run> {
-    let server = Server::start(database).await?;
-    let body =
-        json!({"name": "load", "role": "worker", "capacity": WORKERS * BATCH, "link": {"kind": "worker"}});
-    let (status, agent) = server.post("/api/v2/agents", body.to_string()).await?;
-    ensure!(status == 201, "the agent was not registered: {agent}");
-    let agent = agent["id"].as_str().context("an id")?.to_owned();
-    let (submits, completions) = (Tally::new(time)?, Tally::new(time)?);
-    let load = try_join_all((0..clients).map(|name| submit(&server, &submits, name)));
-    let workers = try_join_all((0..WORKERS).map(|name| work(&server, &agent, &completions, name)));
-    let (load, workers, cpu) = tokio::join!(load, workers, watch(&server, WARM_UP, time));
-    load?;
-    workers?;
-    let all = completions.borrow().all;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let stored = server.count("completed").await?;
-    ensure!(stored == all, "{all} completions were acknowledged, {stored} tasks are completed");
-    let layers = layers::of(&server, all).await?;
-    let (tally, refused) = (completions.borrow(), submits.borrow().refused);
-    Ok(Run { layers, ..Run::new((tally.count, refused), time, &tally.latency, cpu?, server.rss_mib()?) })
+/// How workers come by their work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Leases,
+    Sessions,
 }
 
-/// One worker: leases and completes until the end.
-async fn work(server: &Server, agent: &str, tally: &Rc<RefCell<Tally>>, name: usize) -> Result<()> {
-    let end = tally.borrow().end;
-    let lease = json!({"max": BATCH, "wait_ms": 200, "worker_instance": format!("w{name}")}).to_string();
-    while Instant::now() < end {
-        let (status, leased) = server.post(&format!("/api/v2/agents/{agent}/lease"), lease.clone()).await?;
-        ensure!(status == 200 || status == 503, "a lease was answered {status}: {leased}");
-        let Some(assignments) = leased["assignments"].as_array().filter(|list| !list.is_empty()) else {
-            continue;
-        };
-        let items: Vec<_> = assignments
-            .iter()
-            .map(|there| json!({"task_id": there["task_id"], "attempt": there["attempt"], "result": {"ok": true}}))
-            .collect();
-        let sent = Instant::now();
-        let (status, answer) =
-            server.post("/api/v2/leases/complete", json!({ "items": items }).to_string()).await?;
-        ensure!(status == 200, "a completion was answered {status}: {answer}");
-        let list = answer["items"].as_array().context("items")?;
-        let good = list.iter().filter(|item| item["status"] == 200).count();
-        tally.borrow_mut().add(sent, u64::try_from(good)?);
+/// Measures it.
+pub async fn measure(plan: &Plan) -> Result<(Vec<Case>, Vec<Ceiling>)> {
+    let mut cases = Vec::new();
+    for clients in plan.clients_or(&[CLIENTS]) {
+        for (way, words) in [(Way::Leases, "lease calls of 100"), (Way::Sessions, "sessions of 100 slots")] {
+            let name = format!("{clients} clients, {WORKERS} workers over {words}");
+            let run = |server| work(server, plan, clients, (way, WORKERS, SLOTS));
+            cases.push(plan.case(&name, "tasks", run).await?);
+        }
     }
-    Ok(())
+    Ok((cases, Vec::new()))
+}
+
+/// One run: so many clients submit, so many workers of one agent complete.
+async fn work(server: Server, plan: &Plan, clients: usize, (way, workers, slots): Shape) -> Result<Run> {
+    let agent = server.agent("load", workers * slots, &[]).await?;
+    let round =
+        round(&server, plan, (clients, "", &Numbers::default()), (&agent, way, workers, slots)).await?;
+    round.verified(&server).await
+}
+
+/// The way of so many workers, with so many slots each.
+type Shape = (Way, usize, usize);
+
+/// What a round of load saw.
+pub struct Round {
+    submits: Tally,
+    completions: Tally,
+    starts: Tally,
+    sample: Sample,
+    cpus: BTreeMap<String, f64>,
+}
+
+/// So many clients submit tasks that require a capability, so many workers of an agent complete them all.
+pub async fn round(
+    server: &Server,
+    plan: &Plan,
+    (clients, requires, numbers): (usize, &str, &Numbers),
+    (agent, way, workers, slots): (&str, Way, usize, usize),
+) -> Result<Round> {
+    let (submits, completions) = (tally(plan)?, tally(plan)?);
+    let end = completions.end();
+    let (submitted, done) = (submits.clone(), completions.clone());
+    let is_over = Rc::new(move || Instant::now() >= end && done.all() >= submitted.all());
+    let sample = Sample::default();
+    let all =
+        Work { completions: completions.clone(), starts: tally(plan)?, sample: sample.clone(), is_over };
+    let (place, unsampled) = (server.place(), Sample::default());
+    let load =
+        try_join_all((0..clients).map(|_| submit::one(&place, &submits, &unsampled, numbers, requires)));
+    let workers = try_join_all((0..workers).map(async |_| match way {
+        Way::Leases => over_leases(server, agent, &all, slots).await,
+        Way::Sessions => over_session(server, agent, &all, slots).await,
+    }));
+    let (load, workers, cpus) = tokio::join!(load, workers, watch(server, &completions));
+    load?;
+    workers?;
+    Ok(Round { submits, completions, starts: all.starts, sample, cpus: cpus? })
+}
+
+impl Round {
+    /// Completions that were acknowledged, in the warm-up and behind the end too.
+    pub fn completed(&self) -> u64 {
+        self.completions.all()
+    }
+
+    /// Checks that the hive has what it acknowledged, and nothing else.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub async fn verified(self, server: &Server) -> Result<Run> {
+        let stored = server.count("completed").await?;
+        let all = self.completed();
+        ensure!(stored == all, "{all} completions were acknowledged, {stored} tasks are completed");
+        self.compared(server).await
+    }
+
+    /// Compares some of the tasks, and puts the run together.
+    ///
+    /// # Errors
+    /// When one is not as it was acknowledged.
+    pub async fn compared(self, server: &Server) -> Result<Run> {
+        let run = measured(server, &self.completions, (&self.sample, &["completed"]), self.cpus).await?;
+        let latency =
+            [("submit", &self.submits), ("submit to start", &self.starts), ("report", &self.completions)];
+        let latency = latency.map(|(name, tally)| (name.to_owned(), tally.latency()));
+        Ok(Run { refused: self.submits.refused(), latency: BTreeMap::from(latency), ..run })
+    }
 }

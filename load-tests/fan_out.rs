@@ -17,9 +17,9 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::LocalSet;
 
-use crate::server::{Server, own_cpu};
+use crate::process::own_cpu;
+use crate::server::Server;
 
 /// Events a second, a few in each commit.
 const RATE: u64 = 200;
@@ -50,12 +50,8 @@ struct Seen {
     skipped: Cell<u64>,
 }
 
-/// Measures and prints.
+/// Measures and prints. Runs within a `LocalSet`.
 pub async fn measure(sessions: usize, time: Duration, as_json: bool) -> Result<()> {
-    LocalSet::new().run_until(fan_out(sessions, time, as_json)).await
-}
-
-async fn fan_out(sessions: usize, time: Duration, as_json: bool) -> Result<()> {
     let server = Server::start(None).await?;
     let rss_before = server.rss_mib()?;
     let seen = Rc::new(Seen {

@@ -1,44 +1,81 @@
 //! Measures a hive from outside: `cargo run --release -p load-tests -- SCENARIO`.
 //!
-//! It starts a server of its own with default settings (login, events, synchronous=FULL) in a throw-away folder, and
-//! counts afterwards over the API what is really there. The load generator runs on the same machine and takes its share
-//! of the processors; both shares are in the report.
+//! It starts a server of its own with default settings (login, events, synchronous=FULL) in a throw-away folder, counts
+//! afterwards over the API what is really there, and compares a thousand tasks. The load generator runs on the same machine
+//! and takes its share of the processors; both shares are in the report.
 
+mod agents;
+mod ceilings;
 mod commands;
 mod database;
 mod end_to_end;
 mod fan_out;
 mod flood;
+mod growth;
+mod idle;
+mod latency;
 mod layers;
+mod mixed;
+mod pace;
+mod plan;
+mod print;
+mod process;
+mod reads;
 mod report;
+mod sample;
 mod server;
+mod soak;
 mod submit;
+mod tally;
+mod task;
+mod wire;
+mod worker;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
+use tokio::task::LocalSet;
+
+use crate::plan::Plan;
+use crate::report::{Case, Ceiling, Machine, Report};
+
+/// How long a run counts where nothing else was said.
+const TIME: Duration = Duration::from_secs(10);
+/// The same of a quick one.
+const QUICK_TIME: Duration = Duration::from_secs(2);
+/// Runs of each case where nothing else was said.
+const RUNS: usize = 3;
 
 /// Measures a hive from outside.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// What to measure.
     scenario: Scenario,
-    /// Clients at a time.
-    #[arg(long, default_value_t = 64)]
-    clients: usize,
-    /// Seconds to measure, after two seconds to warm up.
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
-    /// Runs; the report has each and the median.
-    #[arg(long, default_value_t = 3)]
-    runs: usize,
+    /// Clients at a time, in place of those of the scenario.
+    #[arg(long)]
+    clients: Option<usize>,
+    /// Seconds that each run counts, after two seconds to warm up [default: 10; mixed 300, soak 1800].
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Runs of each case; the report has each, and the median [default: 3; growth and soak 1].
+    #[arg(long)]
+    runs: Option<usize>,
     /// Where the hive keeps everything; a PostgreSQL server is started for the measurement and ends with it.
     #[arg(long, value_enum, default_value_t = Database::Sqlite)]
     database: Database,
+    /// One run of two seconds of each case, to see whether everything works.
+    #[arg(long)]
+    quick: bool,
     /// Prints JSON instead of text.
     #[arg(long)]
     json: bool,
+    /// Writes the report as JSON into this folder, too.
+    #[arg(long)]
+    out: Option<PathBuf>,
 }
 
 /// Which database.
@@ -50,59 +87,131 @@ enum Database {
     Postgres,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+impl Database {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scenario {
-    /// One task a request; counts submits that were acknowledged.
+    /// Submits that are acknowledged: one task a request, and a hundred.
     Submit,
-    /// Submits and workers that lease and complete in batches of 100; counts tasks that are completed.
+    /// Tasks that are completed by workers outside, over lease calls and over sessions.
     EndToEnd,
+    /// From submit to start, at fixed rates.
+    Latency,
+    /// More and more agents that work, and many that are connected.
+    Agents,
+    /// Reads of several kinds.
+    Reads,
+    /// Everything at once at a fixed rate, five minutes each.
+    Mixed,
+    /// One store that grows to five million tasks.
+    Growth,
+    /// A hive with nothing to do.
+    Idle,
+    /// The mixed load for half an hour.
+    Soak,
     /// Each command of `hive`, from start to end of its process; needs neither clients nor runs.
     Cli,
-    /// So many sessions over WebSocket, of which one of ten never reads; needs no runs.
+    /// So many sessions over WebSocket (1,000), of which one of ten never reads; needs no runs.
     FanOut,
     /// Other tasks beside a process that prints without end; needs neither clients nor runs.
     Flood,
 }
 
 fn main() -> Result<()> {
+    if std::env::args().nth(1).as_deref() == Some(ceilings::PLAIN_SERVER) {
+        return actix_web::rt::System::new().block_on(ceilings::serve_plainly());
+    }
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (clients, time) = (arguments.clients, Duration::from_secs(arguments.seconds));
-    let database = match arguments.database {
-        Database::Sqlite => None,
-        Database::Postgres => Some(database::Server::start()?),
+    LocalSet::new().block_on(&runtime, measure(&arguments))
+}
+
+async fn measure(arguments: &Arguments) -> Result<()> {
+    let is_sqlite = arguments.database == Database::Sqlite;
+    let time = |usual| match arguments.seconds {
+        Some(seconds) => Duration::from_secs(seconds),
+        None if arguments.quick => QUICK_TIME,
+        None => usual,
     };
-    let database = database.as_ref();
-    let mut runs = Vec::new();
-    let name = match arguments.scenario {
-        Scenario::Submit => {
-            for _ in 0..arguments.runs.max(1) {
-                runs.push(runtime.block_on(submit::measure(clients, time, database))?);
-            }
-            "submit"
-        }
+    let once = if arguments.quick { 1 } else { RUNS };
+    let plan = |usual: Duration, runs: usize| -> Result<Plan> {
+        let database = if is_sqlite { None } else { Some(Rc::new(database::Server::start()?)) };
+        let runs = arguments.runs.unwrap_or(runs);
+        Ok(Plan { clients: arguments.clients, time: time(usual), runs, database, is_quick: arguments.quick })
+    };
+    let (name, about, (cases, ceilings)) = match arguments.scenario {
+        Scenario::Submit => ("submit", submit::ABOUT, submit::measure(&plan(TIME, once)?).await?),
         Scenario::EndToEnd => {
-            for _ in 0..arguments.runs.max(1) {
-                runs.push(runtime.block_on(end_to_end::measure(clients, time, database))?);
-            }
-            "end_to_end"
+            ("end_to_end", end_to_end::ABOUT, end_to_end::measure(&plan(TIME, once)?).await?)
         }
+        Scenario::Latency => ("latency", latency::ABOUT, latency::measure(&plan(TIME, once)?).await?),
+        Scenario::Agents => ("agents", agents::ABOUT, agents::measure(&plan(TIME, once)?).await?),
+        Scenario::Reads => ("reads", reads::ABOUT, reads::measure(&plan(TIME, once)?).await?),
+        Scenario::Mixed => ("mixed", mixed::ABOUT, mixed::measure(&plan(mixed::TIME, 1)?).await?),
+        Scenario::Growth => ("growth", growth::ABOUT, growth::measure(&plan(TIME, 1)?).await?),
+        Scenario::Idle => ("idle", idle::ABOUT, idle::measure(&plan(TIME, once)?).await?),
+        Scenario::Soak => ("soak", soak::ABOUT, soak::measure(&plan(soak::TIME, 1)?).await?),
         Scenario::Cli => {
-            anyhow::ensure!(
-                database.is_none(),
-                "commands about files are among those that are measured: on SQLite"
-            );
-            let server = runtime.block_on(server::Server::start(None))?;
-            return commands::measure(&server, arguments.json);
+            ensure!(is_sqlite, "commands about files are among those that are measured: on SQLite");
+            return commands::measure(&server::Server::start(None).await?, arguments.json);
         }
         Scenario::FanOut => {
-            anyhow::ensure!(database.is_none(), "what a session costs is measured on SQLite");
-            return runtime.block_on(fan_out::measure(clients, time, arguments.json));
+            ensure!(is_sqlite, "what a session costs is measured on SQLite");
+            return fan_out::measure(arguments.clients.unwrap_or(1_000), time(TIME), arguments.json).await;
         }
         Scenario::Flood => {
-            anyhow::ensure!(database.is_none(), "what a file grows by is among what is measured: on SQLite");
-            return runtime.block_on(flood::measure(time, arguments.json));
+            ensure!(is_sqlite, "what a file grows by is among what is measured: on SQLite");
+            return flood::measure(time(TIME), arguments.json).await;
         }
     };
-    report::print((name, arguments.database), clients, &runs, arguments.json)
+    told(arguments, name, about, (cases, ceilings))
+}
+
+/// Prints what was measured, and writes it down where that was asked for.
+fn told(
+    arguments: &Arguments,
+    name: &str,
+    about: &str,
+    (cases, ceilings): (Vec<Case>, Vec<Ceiling>),
+) -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let report = Report {
+        scenario: name.to_owned(),
+        database: arguments.database.name().to_owned(),
+        about: about.to_owned(),
+        date: said_by(Command::new("date").args(["-u", "+%F"]))?,
+        version: version(),
+        command: format!("cargo run --release -p load-tests -- {}", words.join(" ")),
+        machine: Machine::here()?,
+        cases,
+        ceilings,
+    };
+    let json = serde_json::to_string_pretty(&report)? + "\n";
+    if let Some(folder) = &arguments.out {
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join(format!("{name}-{}.json", report.database)), &json)?;
+    }
+    print!("{}", if arguments.json { json } else { print::text(&report) });
+    Ok(())
+}
+
+/// The commit; that of the package where there is no repository.
+fn version() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let described =
+        said_by(Command::new("git").arg("-C").arg(root).args(["describe", "--always", "--dirty"]));
+    described.unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned())
+}
+
+fn said_by(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?} ended with {}", output.status);
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -1,117 +1,178 @@
-//! What is told of a measurement.
+//! What is told of a measurement. The same structures are read back for the page about performance.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::Database;
 use crate::layers::Layer;
 
-/// Processor time while it was counted.
-#[derive(Debug, Clone, Copy)]
-pub struct Cpu {
-    /// Of the hive.
-    pub server: Duration,
-    /// Of the load generator.
-    pub client: Duration,
-    /// Of a database server; nothing where there is none.
-    pub database: Duration,
+/// Quantiles of the curve of a plot.
+const CURVE: [f64; 13] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999, 0.999_5, 0.999_9, 1.0];
+
+/// One scenario on one database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// Which.
+    pub scenario: String,
+    /// `sqlite` or `postgres`.
+    pub database: String,
+    /// What is measured, in a sentence.
+    pub about: String,
+    /// The day, in UTC.
+    pub date: String,
+    /// The commit, as `git describe` tells it.
+    pub version: String,
+    /// The command that was used.
+    pub command: String,
+    /// Where.
+    pub machine: Machine,
+    /// What was measured.
+    pub cases: Vec<Case>,
+    /// What the machine, or a part of it, can do at most; measured in the same run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ceilings: Vec<Ceiling>,
+}
+
+/// A machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Machine {
+    /// Its processors.
+    pub processors: usize,
+    /// What they call themselves.
+    pub model: String,
+    /// Of Linux.
+    pub kernel: String,
+    /// In MiB.
+    pub memory_mib: u64,
+}
+
+/// What is measured alike several times.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Case {
+    /// What is special about it.
+    pub name: String,
+    /// What is counted.
+    pub unit: String,
+    /// Each run.
+    pub runs: Vec<Run>,
 }
 
 /// One run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Run {
-    /// Operations per second that were acknowledged.
+    /// Units per second that were acknowledged while it was counted.
     pub per_second: f64,
-    /// Operations that were acknowledged while it was measured.
+    /// Units that were.
     pub count: u64,
     /// Answers that were refusals (503).
     pub refused: u64,
-    /// Latency of one request, in milliseconds.
-    pub p50_ms: f64,
-    /// The same, 99th percentile.
-    pub p99_ms: f64,
-    /// Processors that the server kept busy.
-    pub server_cpus: f64,
-    /// Processors that the load generator kept busy.
-    pub client_cpus: f64,
-    /// Processors that a database server kept busy.
-    pub database_cpus: f64,
+    /// By what was asked.
+    pub latency: BTreeMap<String, Latency>,
+    /// Processors that were busy, by whose work.
+    pub cpus: BTreeMap<String, f64>,
     /// Memory of the server at the end, in MiB.
-    pub server_rss_mib: f64,
+    pub rss_mib: f64,
+    /// Tasks that were found as they were acknowledged, over the API, when it was over.
+    pub compared: u64,
     /// Where the time of a task went, as the hive's own metrics tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Layer>,
+    /// Other figures, with their units in their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, f64>,
 }
 
-impl Run {
-    /// Puts a run together.
-    pub fn new(
-        (count, refused): (u64, u64),
-        time: Duration,
-        latency: &Histogram<u64>,
-        cpu: Cpu,
-        server_rss_mib: f64,
-    ) -> Self {
-        let seconds = time.as_secs_f64();
-        let millis = |quantile: f64| {
-            Duration::from_micros(latency.value_at_quantile(quantile)).as_secs_f64() * 1_000.0
+/// Times, in milliseconds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Latency {
+    /// How many there are.
+    pub count: u64,
+    /// The middle one.
+    pub p50_ms: f64,
+    /// 95 of 100 are at most this.
+    pub p95_ms: f64,
+    /// 99 of 100.
+    pub p99_ms: f64,
+    /// 999 of 1,000.
+    pub p999_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// Quantiles and their times, for a plot.
+    pub curve: Vec<(f64, f64)>,
+}
+
+/// What something simpler does on the same machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ceiling {
+    /// What.
+    pub name: String,
+    /// Of what it is so many per second.
+    pub unit: String,
+    /// Each run.
+    pub runs: Vec<f64>,
+    /// The cases that it stands above.
+    pub above: Vec<String>,
+}
+
+impl Machine {
+    /// This one.
+    pub fn here() -> Result<Self> {
+        let field = |file: &str, name: &str| {
+            let text = std::fs::read_to_string(file).ok()?;
+            let line = text.lines().find(|line| line.starts_with(name))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
         };
+        let memory = field("/proc/meminfo", "MemTotal").context("MemTotal")?;
+        let kib: u64 = memory.split(' ').next().context("a number")?.parse()?;
+        Ok(Self {
+            processors: std::thread::available_parallelism()?.get(),
+            model: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            memory_mib: kib / 1_024,
+        })
+    }
+}
+
+impl Latency {
+    /// Of microseconds.
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        let at =
+            |quantile| Duration::from_micros(histogram.value_at_quantile(quantile)).as_secs_f64() * 1_000.0;
         Self {
-            per_second: Duration::from_secs(count).as_secs_f64() / seconds,
-            count,
-            refused,
-            p50_ms: millis(0.5),
-            p99_ms: millis(0.99),
-            server_cpus: cpu.server.as_secs_f64() / seconds,
-            client_cpus: cpu.client.as_secs_f64() / seconds,
-            database_cpus: cpu.database.as_secs_f64() / seconds,
-            server_rss_mib,
-            layers: Vec::new(),
+            count: histogram.len(),
+            p50_ms: at(0.5),
+            p95_ms: at(0.95),
+            p99_ms: at(0.99),
+            p999_ms: at(0.999),
+            max_ms: at(1.0),
+            curve: CURVE.map(|quantile| (quantile, at(quantile))).into(),
         }
     }
 }
 
-/// Prints all runs and the one with the median rate.
-pub fn print(
-    (scenario, database): (&str, Database),
-    clients: usize,
-    runs: &[Run],
-    as_json: bool,
-) -> Result<()> {
-    let mut sorted: Vec<&Run> = runs.iter().collect();
-    sorted.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
-    let median = sorted.get(sorted.len() / 2).copied();
-    if as_json {
-        let report = serde_json::json!({
-            "scenario": scenario, "database": format!("{database:?}").to_lowercase(), "clients": clients,
-            "runs": runs, "median": median,
-        });
-        println!("{}", serde_json::to_string_pretty(&report)?);
-        return Ok(());
+impl Case {
+    /// The run with the median rate.
+    pub fn median(&self) -> Option<&Run> {
+        let mut sorted: Vec<&Run> = self.runs.iter().collect();
+        sorted.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+        sorted.get(sorted.len() / 2).copied()
     }
-    println!("{scenario} on {database:?}, {clients} clients, default settings, one machine for all");
-    println!(
-        "{:>10} {:>8} {:>8} {:>9} {:>11} {:>11} {:>13} {:>9}",
-        "per second", "p50 ms", "p99 ms", "refused", "server CPUs", "client CPUs", "database CPUs", "RSS MiB"
-    );
-    for run in runs.iter().chain(median) {
-        println!(
-            "{:>10.0} {:>8.2} {:>8.2} {:>9} {:>11.2} {:>11.2} {:>13.2} {:>9.1}",
-            run.per_second,
-            run.p50_ms,
-            run.p99_ms,
-            run.refused,
-            run.server_cpus,
-            run.client_cpus,
-            run.database_cpus,
-            run.server_rss_mib
-        );
+
+    /// The slowest and the fastest rate.
+    pub fn spread(&self) -> (f64, f64) {
+        let rates = || self.runs.iter().map(|run| run.per_second);
+        (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max))
     }
-    println!("(the last line is the run with the median rate)");
-    for Layer { layer, micros_per_task } in median.map(|run| run.layers.as_slice()).unwrap_or_default() {
-        println!("{micros_per_task:>10.1} µs a task: {layer}");
+}
+
+impl Ceiling {
+    /// The median.
+    pub fn per_second(&self) -> f64 {
+        let mut sorted = self.runs.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
     }
-    Ok(())
 }

@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::database;
-
-/// Clock ticks per second in `/proc/PID/stat`, which Linux fixes for programs.
-const TICKS_PER_SECOND: u64 = 100;
+use crate::wire::Place;
+use crate::{database, process};
 
 /// A running server; ended and its folder removed when dropped.
 pub struct Server {
@@ -22,8 +20,9 @@ pub struct Server {
     pub url: String,
     /// The admin token.
     pub token: String,
-    /// For requests.
+    /// For requests whose cost does not matter.
     pub client: reqwest::Client,
+    ready_after: Duration,
 }
 
 impl Server {
@@ -32,6 +31,7 @@ impl Server {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
         let url = database.map(database::Server::schema).transpose()?;
+        let began = Instant::now();
         let child = Command::new(program()?)
             .envs(url.map(|url| ("HIVE__DATABASE__URL", url)))
             .args(["serve", "--bind", "127.0.0.1:0", "--data-dir"])
@@ -42,14 +42,15 @@ impl Server {
             .spawn()?;
         let postmaster = database.map(database::Server::postmaster).transpose()?;
         let client = reqwest::Client::builder().pool_max_idle_per_host(4_096).build()?;
-        let mut server = Self { child, postmaster, folder, url: String::new(), token: String::new(), client };
-        let began = Instant::now();
+        let (url, token) = (String::new(), String::new());
+        let mut server = Self { child, postmaster, folder, url, token, client, ready_after: Duration::ZERO };
         while !server.is_ready(&data).await {
             if began.elapsed() > Duration::from_secs(30) {
                 bail!("the server did not get ready");
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
+        server.ready_after = began.elapsed();
         Ok(server)
     }
 
@@ -83,26 +84,38 @@ impl Server {
         system["tasks"][state].as_u64().context("a count")
     }
 
+    /// Where its requests go.
+    pub fn place(&self) -> Place {
+        let address = self.url.strip_prefix("http://").unwrap_or(&self.url).to_owned();
+        Place { address, token: self.token.clone() }
+    }
+
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How long it took from its start until it was ready, looked at every 2 ms.
+    pub const fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    /// Registers a worker agent; answers its id.
+    pub async fn agent(&self, name: &str, capacity: usize, capabilities: &[&str]) -> Result<String> {
+        let body = serde_json::json!({"name": name, "capacity": capacity, "capabilities": capabilities, "link": {"kind": "worker"}});
+        let (status, agent) = self.post("/api/v2/agents", body.to_string()).await?;
+        ensure!(status == 201, "the agent was not registered: {agent}");
+        Ok(agent["id"].as_str().context("an id")?.to_owned())
+    }
+
     /// Processor time of the server so far.
     pub fn cpu(&self) -> Result<Duration> {
-        cpu_of(&format!("/proc/{}/stat", self.child.id()))
+        process::cpu(self.child.id())
     }
 
     /// Processor time of the processes of its database server that there are.
     pub fn database_cpu(&self) -> Result<Duration> {
-        let Some(postmaster) = self.postmaster else { return Ok(Duration::ZERO) };
-        let mut all = Duration::ZERO;
-        for entry in std::fs::read_dir("/proc")? {
-            let path = entry?.path().join("stat");
-            // Most entries are no processes, and some have ended meanwhile.
-            let Ok(stat) = std::fs::read_to_string(&path) else { continue };
-            let parent =
-                stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
-            if parent == Some(postmaster) {
-                all += cpu_of(&path.to_string_lossy()).unwrap_or_default();
-            }
-        }
-        Ok(all)
+        self.postmaster.map_or(Ok(Duration::ZERO), process::cpu_of_children)
     }
 
     /// What the hive measured of itself, in the words of Prometheus.
@@ -113,10 +126,7 @@ impl Server {
 
     /// Resident memory of the server, in MiB.
     pub fn rss_mib(&self) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
-        let kib: f64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
-        Ok(kib / 1_024.0)
+        process::rss_mib(self.child.id())
     }
 }
 
@@ -125,19 +135,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Processor time of this process so far.
-pub fn own_cpu() -> Result<Duration> {
-    cpu_of("/proc/self/stat")
-}
-
-fn cpu_of(path: &str) -> Result<Duration> {
-    let stat = std::fs::read_to_string(path)?;
-    let after_name = stat.rsplit_once(") ").context("a process name")?.1;
-    let fields: Vec<&str> = after_name.split(' ').collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).context("ticks");
-    Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 1_000 / TICKS_PER_SECOND))
 }
 
 /// The program that is measured, beside this one.

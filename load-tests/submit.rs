@@ -1,104 +1,144 @@
-//! One task a request from many clients, each waiting for its answer.
+//! Submits from clients that each wait for their answer: one task a request, and many.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use futures_util::future::try_join_all;
-use hdrhistogram::Histogram;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::database::Server as Database;
-use crate::layers;
-use crate::report::{Cpu, Run};
-use crate::server::{Server, own_cpu};
+use crate::ceilings;
+use crate::plan::{Plan, tally, verified, watch};
+use crate::report::{Case, Ceiling, Run};
+use crate::sample::Sample;
+use crate::server::Server;
+use crate::tally::Tally;
+use crate::task::{Numbers, Template, body};
+use crate::wire::Place;
 
-/// Time before it counts.
-pub const WARM_UP: Duration = Duration::from_secs(2);
+/// What it is about.
+pub const ABOUT: &str = "Submits that are acknowledged, per second: one task a request, and a hundred";
+/// Clients at a time.
+const CLIENTS: [usize; 2] = [64, 256];
+/// Clients that submit many at a time, and how many.
+const BULK_CLIENTS: usize = 8;
+const BULK: usize = 100;
+/// How long a client waits that was refused.
+const REFUSED_AGAIN: Duration = Duration::from_millis(10);
 
-/// What all clients of a run count together.
-pub struct Tally {
-    /// When counting begins.
-    pub begin: Instant,
-    /// When it ends.
-    pub end: Instant,
-    /// Acknowledged while counting.
-    pub count: u64,
-    /// Refused while counting.
-    pub refused: u64,
-    /// Acknowledged in all.
-    pub all: u64,
-    /// Latency in microseconds while counting.
-    pub latency: Histogram<u64>,
+/// Measures it.
+pub async fn measure(plan: &Plan) -> Result<(Vec<Case>, Vec<Ceiling>)> {
+    let mut cases = Vec::new();
+    let mut ceilings = Vec::new();
+    for clients in plan.clients_or(&CLIENTS) {
+        let name = format!("1 task a request, {clients} clients");
+        cases.push(plan.case(&name, "tasks", |server| singly(server, plan, clients)).await?);
+        ceilings.push(ceilings::plain_http(plan, clients, std::slice::from_ref(&name)).await?);
+    }
+    let name = format!("{BULK} tasks a request, {BULK_CLIENTS} clients");
+    cases.push(plan.case(&name, "tasks", |server| in_bulk(server, plan)).await?);
+    if plan.database.is_none() {
+        ceilings
+            .extend(ceilings::disk(plan, &cases.iter().map(|case| case.name.clone()).collect::<Vec<_>>())?);
+    }
+    Ok((cases, ceilings))
 }
 
-impl Tally {
-    /// Counts for `time` after the warm-up.
-    pub fn new(time: Duration) -> Result<Rc<RefCell<Self>>> {
-        let begin = Instant::now() + WARM_UP;
-        let latency = Histogram::new_with_bounds(1, 60_000_000, 3)?;
-        Ok(Rc::new(RefCell::new(Self { begin, end: begin + time, count: 0, refused: 0, all: 0, latency })))
-    }
-
-    /// Counts `units` that one request brought.
-    pub fn add(&mut self, sent: Instant, units: u64) {
-        let now = Instant::now();
-        self.all += units;
-        if now >= self.begin && now < self.end {
-            self.count += units;
-            let micros = u64::try_from(now.duration_since(sent).as_micros()).unwrap_or(u64::MAX);
-            self.latency.saturating_record(micros);
-        }
-    }
-}
-
-/// Runs it once.
-pub async fn measure(clients: usize, time: Duration, database: Option<&Database>) -> Result<Run> {
-    let server = Server::start(database).await?;
-    let tally = Tally::new(time)?;
-    let load = try_join_all((0..clients).map(|name| submit(&server, &tally, name)));
-    let watch = watch(&server, WARM_UP, time);
-    let (load, cpu) = tokio::join!(load, watch);
+async fn singly(server: Server, plan: &Plan, clients: usize) -> Result<Run> {
+    let (tally, sample, numbers) = (tally(plan)?, Sample::default(), Numbers::default());
+    let place = server.place();
+    let load = try_join_all((0..clients).map(|_| one(&place, &tally, &sample, &numbers, "")));
+    let (load, cpus) = tokio::join!(load, watch(&server, &tally));
     load?;
-    let all = tally.borrow().all;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let stored = server.count("queued").await?;
-    ensure!(stored == all, "{all} submits were acknowledged, {stored} tasks are stored");
-    let layers = layers::of(&server, all).await?;
-    let tally = tally.borrow();
-    Ok(Run {
-        layers,
-        ..Run::new((tally.count, tally.refused), time, &tally.latency, cpu?, server.rss_mib()?)
-    })
+    let run = verified(&server, &tally, (&sample, "queued"), cpus?).await?;
+    Ok(Run { latency: BTreeMap::from([("submit".to_owned(), tally.latency())]), ..run })
 }
 
-/// Processor time of server, client and database while it is counted.
-pub async fn watch(server: &Server, warm_up: Duration, time: Duration) -> Result<Cpu> {
-    tokio::time::sleep(warm_up).await;
-    let (server_before, own_before, database_before) = (server.cpu()?, own_cpu()?, server.database_cpu()?);
-    tokio::time::sleep(time).await;
-    Ok(Cpu {
-        server: server.cpu()? - server_before,
-        client: own_cpu()? - own_before,
-        database: server.database_cpu()?.saturating_sub(database_before),
-    })
-}
-
-/// One client: submits until the end.
-pub async fn submit(server: &Server, tally: &Rc<RefCell<Tally>>, name: usize) -> Result<()> {
-    let end = tally.borrow().end;
-    let body =
-        format!(r#"{{"title":"load {name}","input":{{"client":{name},"text":"the quick brown fox"}}}}"#);
-    while Instant::now() < end {
-        let sent = Instant::now();
-        match server.post("/api/v2/tasks", body.clone()).await? {
-            (201, _) => tally.borrow_mut().add(sent, 1),
-            (503, _) => {
-                tally.borrow_mut().refused += 1;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            (status, answer) => anyhow::bail!("a submit was answered {status}: {answer}"),
+/// One client: submits task by task until the end.
+pub async fn one(
+    place: &Place,
+    tally: &Tally,
+    sample: &Sample,
+    numbers: &Numbers,
+    requires: &str,
+) -> Result<()> {
+    let mut wire = place.connect().await?;
+    let mut template = Template::new(place, requires);
+    loop {
+        let (sent, number) = (Instant::now(), numbers.next());
+        if sent >= tally.end() {
+            return Ok(());
         }
+        let answer = wire.ask(template.with(number, sent)).await?;
+        match answer.status {
+            201 => {
+                tally.add(sent, 1);
+                sample.offer(number, answer.body);
+            }
+            503 => {
+                tally.refuse();
+                tokio::time::sleep(REFUSED_AGAIN).await;
+            }
+            status => bail!("a submit was answered {status}: {}", answer.text()),
+        }
+    }
+}
+
+/// An answer to many submits.
+#[derive(Deserialize)]
+struct Many<'a> {
+    #[serde(borrow)]
+    items: Vec<Item<'a>>,
+}
+
+/// One of them.
+#[derive(Deserialize)]
+struct Item<'a> {
+    status: u16,
+    #[serde(borrow)]
+    task: Option<&'a RawValue>,
+}
+
+async fn in_bulk(server: Server, plan: &Plan) -> Result<Run> {
+    let (tally, sample, numbers) = (tally(plan)?, Sample::default(), Numbers::default());
+    let place = server.place();
+    let load = try_join_all((0..BULK_CLIENTS).map(|_| many(&place, &tally, &sample, &numbers)));
+    let (load, cpus) = tokio::join!(load, watch(&server, &tally));
+    load?;
+    let run = verified(&server, &tally, (&sample, "queued"), cpus?).await?;
+    Ok(Run { latency: BTreeMap::from([(format!("submit of {BULK}"), tally.latency())]), ..run })
+}
+
+async fn many(place: &Place, tally: &Tally, sample: &Sample, numbers: &Numbers) -> Result<()> {
+    let mut wire = place.connect().await?;
+    while Instant::now() < tally.end() {
+        let sent = Instant::now();
+        let tasks: Vec<(u64, String)> = (0..BULK)
+            .map(|_| {
+                let number = numbers.next();
+                (number, body(number, sent, ""))
+            })
+            .collect();
+        let bodies: Vec<&str> = tasks.iter().map(|(_, body)| body.as_str()).collect();
+        let request = place.post("/api/v2/tasks/bulk", &format!(r#"{{"tasks":[{}]}}"#, bodies.join(",")));
+        let answer = wire.ask(&request).await?;
+        if answer.status == 503 {
+            tally.refuse();
+            tokio::time::sleep(REFUSED_AGAIN).await;
+            continue;
+        }
+        let Many { items } = serde_json::from_slice(answer.body)?;
+        let mut stored = 0;
+        for (item, (number, _)) in items.iter().zip(&tasks) {
+            if let (201, Some(task)) = (item.status, item.task) {
+                stored += 1;
+                sample.offer(*number, task.get().as_bytes());
+            } else {
+                tally.refuse();
+            }
+        }
+        tally.add(sent, stored);
     }
     Ok(())
 }
