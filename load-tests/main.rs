@@ -129,6 +129,10 @@ fn main() -> Result<()> {
         return actix_web::rt::System::new().block_on(ceilings::serve_plainly());
     }
     let arguments = Arguments::parse();
+    // Load that does not wait for answers needs connections as long as there are none.
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let all = rustix::process::Rlimit { current: files.maximum, maximum: files.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, all)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, measure(&arguments))
 }

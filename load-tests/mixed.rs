@@ -130,6 +130,7 @@ pub async fn arrive(server: Server, plan: &Plan, rate: f64) -> Result<Run> {
     Ok(Run {
         per_second: crate::plan::rate(mix.requests.count(), plan.time.as_secs_f64()),
         count: mix.requests.count(),
+        refused: mix.requests.refused(),
         latency,
         figures: BTreeMap::from([("completed tasks per second".to_owned(), run.per_second)]),
         ..run
@@ -176,6 +177,12 @@ impl Mix {
         };
         let mut wire = self.pool.take().await?;
         let answer = wire.ask(&request).await?;
+        if answer.status == 503 {
+            // More than it can take at this moment; nothing was stored.
+            self.requests.refuse();
+            self.pool.give_back(wire);
+            return Ok(());
+        }
         let good = if kind == Kind::Submit { 201 } else { 200 };
         ensure!(answer.status == good, "{} was answered {}: {}", kind.name(), answer.status, answer.text());
         self.requests.add_due(due, 1);

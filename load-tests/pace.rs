@@ -12,6 +12,7 @@ use crate::wire::{Place, Wire};
 /// Moments at which something is due, so many per second from `begin` until `end`, each said when it has come.
 ///
 /// A thread of its own keeps the time: a timer of the runtime is a millisecond wide.
+#[expect(clippy::disallowed_methods, reason = "it ends with the load, by itself or with the process")]
 pub fn arrivals(per_second: f64, begin: Instant, end: Instant) -> mpsc::UnboundedReceiver<Instant> {
     let (say, due) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -31,11 +32,14 @@ pub fn arrivals(per_second: f64, begin: Instant, end: Instant) -> mpsc::Unbounde
     due
 }
 
-/// Connections that are free.
+/// How long a connection is kept that nobody uses: shorter than the hive keeps it.
+const IDLE_MAX: Duration = Duration::from_secs(3);
+
+/// Connections that are free, and since when.
 #[derive(Debug, Clone)]
 pub struct Pool {
     place: Place,
-    free: Rc<RefCell<Vec<Wire>>>,
+    free: Rc<RefCell<Vec<(Wire, Instant)>>>,
 }
 
 impl Pool {
@@ -46,7 +50,7 @@ impl Pool {
     pub async fn new(place: Place, count: usize) -> Result<Self> {
         let mut free = Vec::new();
         for _ in 0..count {
-            free.push(place.connect().await?);
+            free.push((place.connect().await?, Instant::now()));
         }
         Ok(Self { place, free: Rc::new(RefCell::new(free)) })
     }
@@ -58,13 +62,18 @@ impl Pool {
     pub async fn take(&self) -> Result<Wire> {
         let free = self.free.borrow_mut().pop();
         match free {
-            Some(wire) => Ok(wire),
+            Some((wire, since)) if since.elapsed() < IDLE_MAX => Ok(wire),
+            // Those below have been there for longer still.
+            Some(_) => {
+                self.free.borrow_mut().clear();
+                self.place.connect().await
+            }
             None => self.place.connect().await,
         }
     }
 
     /// Gives one back that has answered.
     pub fn give_back(&self, wire: Wire) {
-        self.free.borrow_mut().push(wire);
+        self.free.borrow_mut().push((wire, Instant::now()));
     }
 }

@@ -48,7 +48,7 @@ impl Sample {
         let mut kept = self.0.borrow_mut();
         let place = kept.offered;
         kept.offered += 1;
-        if place % (1 << kept.stride) != 0 {
+        if !place.is_multiple_of(1 << kept.stride) {
             return;
         }
         kept.answers.push((number, answer.to_vec()));
