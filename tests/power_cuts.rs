@@ -307,8 +307,10 @@ async fn a_sync_that_fails_ends_the_hive_with_the_reason_and_nothing_acknowledge
 #[tokio::test]
 async fn chaos_each_of_sixty_syncs_of_a_hive_may_fail_and_no_promise_is_broken() -> Result<()> {
     let (shim, books) = (Shim::new()?, tempfile::tempdir()?);
+    // What the workers of a hive that ended had is worked on again soon.
+    let options = || shim.options().set("HIVE__LEASE__TTL_MS", 2_000);
     let mut platter = Platter::of(&shim.folder)?;
-    let mut hive = Hive::start_with(shim.options()).await?;
+    let mut hive = Hive::start_with(options()).await?;
     worked(&hive, books.path(), "before", 20).await?;
     platter = cut(&shim, &mut hive, platter, Cut::Strict)?;
     let mut last = None;
@@ -316,7 +318,7 @@ async fn chaos_each_of_sixty_syncs_of_a_hive_may_fail_and_no_promise_is_broken()
         shim.fail(Lever::FailSyncIn, n, Where::Files)?;
         let log = shim.folder.join("data.log");
         let before = std::fs::metadata(&log)?.len();
-        match Hive::start_with(shim.options()).await {
+        match Hive::start_with(options()).await {
             Ok(mut hive) => {
                 let ended = ended_at_work(&mut hive, books.path(), &format!("sync-{n}")).await?;
                 ensure!(!ended.success(), "sync {n} failed, and the hive ended as if nothing were: {ended}");
@@ -327,11 +329,11 @@ async fn chaos_each_of_sixty_syncs_of_a_hive_may_fail_and_no_promise_is_broken()
         let said = said.get(usize::try_from(before)?..).context("a log that grows")?;
         ensure!(said.contains("Input/output error") || said.contains("disk I/O error"), "sync {n}: {said}");
         shim.fail(Lever::FailSyncIn, 0, Where::Files)?;
-        let mut hive = Hive::start_with(shim.options()).await?;
+        let mut hive = Hive::start_with(options()).await?;
         worked(&hive, books.path(), &format!("after-{n}"), 5).await?;
         let how = if n % 2 == 0 { Cut::Strict } else { Cut::Torn(u64::try_from(n)?) };
         platter = cut(&shim, &mut hive, platter, how).with_context(|| format!("sync {n}, {how:?}"))?;
-        let hive = Hive::start_with(shim.options()).await?;
+        let hive = Hive::start_with(options()).await?;
         let verdict = check(&Remote::new(&hive.url, &hive.token)?, &promises(books.path())?).await?;
         must_hold(&verdict);
         last = Some(verdict);
