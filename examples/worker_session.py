@@ -78,6 +78,7 @@ class Worker:
                 if key not in self.running and key not in self.unsaid:
                     self.extra += frame["resumed"]
                     self.running[key] = asyncio.Event()
+                    print(f"{item['task_id']} attempt {item['attempt']}: begins", flush=True)
                     self.tasks.add(attempt := asyncio.create_task(self.attempt(key, item)))
                     attempt.add_done_callback(self.tasks.discard)
             named = [{"task_id": item["task_id"], "attempt": item["attempt"]} for item in frame["items"]]

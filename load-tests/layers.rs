@@ -3,12 +3,12 @@
 //! The writer is one thread, so these times follow one another: together they are what a task costs there.
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::server::Server;
 
 /// One layer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Layer {
     /// Which.
     pub layer: String,

@@ -57,7 +57,8 @@ fn of_ceiling(ceiling: &Ceiling, cases: &[Case]) -> String {
     let mut text = format!("\nceiling: {}: {most:.0} {}/s\n", ceiling.name, ceiling.unit);
     for case in cases.iter().filter(|case| ceiling.above.contains(&case.name)) {
         let Some(run) = case.median() else { continue };
-        text += &format!("  {:>6.1} % of it: {}\n", 100.0 * run.per_second / most, case.name);
+        let (ratio, Case { name, unit, .. }) = (run.per_second / most, case);
+        text += &format!("  {ratio:>6.2} {unit} to each of these {}: {name}\n", ceiling.unit);
     }
     text
 }

@@ -182,7 +182,7 @@ async fn an_agent_whose_program_is_gone_is_named_and_a_folder_that_others_can_re
 #[tokio::test]
 async fn a_hive_that_hangs_is_a_problem() -> Result<()> {
     let hive = Hive::start().await?;
-    hive.signal(rustix::process::Signal::STOP)?;
+    hive.halt()?;
     let answer = doctor(hive.folder(), "127.0.0.1:0");
     hive.signal(rustix::process::Signal::CONT)?;
     let (code, found) = answer?;

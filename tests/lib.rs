@@ -275,6 +275,14 @@ impl Hive {
         Ok(rustix::process::kill_process(pid, signal)?)
     }
 
+    /// Stops it (SIGSTOP) and waits until each of its threads stands still: the signal returns earlier.
+    ///
+    /// # Errors
+    /// When there is no such process, or a thread runs on.
+    pub fn halt(&self) -> Result<()> {
+        processes::halt(self.pid)
+    }
+
     /// Asks it to end (SIGTERM) and waits for how it does.
     ///
     /// # Errors

@@ -32,9 +32,9 @@ impl Worker {
         Ok(Self(child))
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
+    fn goes_on(&self) -> Result<()> {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.0.id())?).context("a process id")?;
-        Ok(rustix::process::kill_process(pid, signal)?)
+        Ok(rustix::process::kill_process(pid, Signal::CONT)?)
     }
 }
 
@@ -75,7 +75,7 @@ async fn slow_workers_that_stood_still_beyond_their_leases_are_refused_and_nothi
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for worker in &workers {
-            worker.signal(Signal::STOP)?;
+            tests::processes::halt(worker.0.id())?;
         }
         let held = working(&remote).await?;
         // Others take over what those hold, after their leases are over, and everything else.
@@ -83,7 +83,7 @@ async fn slow_workers_that_stood_still_beyond_their_leases_are_refused_and_nothi
         clients.end(&remote).await?;
         others.end(&remote).await?;
         for worker in &workers {
-            worker.signal(Signal::CONT)?;
+            worker.goes_on()?;
         }
         if held == 0 {
             continue;
@@ -113,7 +113,7 @@ async fn hive_stood_still(pause: Duration) -> Result<(Verdict, u64)> {
             ensure!(began.elapsed() < PATIENCE, "it does not go on");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        hive.signal(Signal::STOP)?;
+        hive.halt()?;
         tokio::time::sleep(pause).await;
         hive.signal(Signal::CONT)?;
     }

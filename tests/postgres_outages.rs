@@ -308,6 +308,8 @@ async fn a_hive_that_stands_still_within_a_batch_is_followed_by_another_and_its_
     hive.post("/api/v2/agents", &json!({"name": "long", "capabilities": ["p"], "link": link}), 201).await?;
     hive.submit(&json!({"title": "long", "requires": ["p"]})).await?;
     let process = noted(&pids, 1).await?[0];
+    // Whoever watches the agents has seen this one: what it saw is in the log.
+    hive.until("/api/v2/agents", |page| page["items"][0]["state"] == "working").await?;
     let task = hive.submit(&json!({"title": "t", "priority": 5})).await?;
     let row = sql(&url, "SELECT max(id) FROM tasks")?;
     let holder = Holder::of(&url, &format!("SELECT id FROM tasks WHERE id = {row} FOR UPDATE"))?;
@@ -321,7 +323,7 @@ async fn a_hive_that_stands_still_within_a_batch_is_followed_by_another_and_its_
         let waits = "SELECT count(*) FROM pg_stat_activity \
                      WHERE application_name = 'stopped hive' AND wait_event_type = 'Lock'";
         until(&url, waits, "1").await?;
-        hive.signal(Signal::STOP)?;
+        hive.halt()?;
         holder.let_go()?;
         let follower = second(on(&url)).await?;
         ensure!(follower.get(&path).await?["priority"] == 5, "nothing of the batch is there");
@@ -357,7 +359,9 @@ async fn a_hive_that_stands_still_within_a_batch_is_followed_by_another_and_its_
     }
     ensure!(follower.get(&path).await?["priority"] == 7);
     ensure!(sql(&url, "SELECT count(*) FROM task_specs WHERE title = 'zombie'")? == "0");
-    ensure!(sql(&url, "SELECT max(seq) FROM events")? == events, "it has written to the log");
+    let written =
+        sql(&url, &format!("SELECT string_agg(kind, ', ' ORDER BY seq) FROM events WHERE seq > {events}"))?;
+    ensure!(written.is_empty(), "it has written to the log: {written}");
     ensure!(hive.log().contains("another hive has taken node number 0 of this database"), "{}", hive.log());
     follower.submit(&json!({"title": "goes on"})).await?;
     Ok(())

@@ -51,7 +51,7 @@ async fn when_the_guard_is_killed_too_the_next_start_ends_what_is_left() -> Resu
     let script = format!("test -e {} || {{ setsid sleep 600 & setsid sleep 600 & wait; }}", gate.display());
     let id = hive.ask("sh", &script).await?;
     mark.until(SOON, |count| count >= 3).await?;
-    hive.signal(rustix::process::Signal::STOP)?;
+    hive.halt()?;
     let records = std::fs::read_dir(hive.folder().join("processes"))?.collect::<Result<Vec<_>, _>>()?;
     let record: Value = serde_json::from_str(&std::fs::read_to_string(records[0].path())?)?;
     let guard = i32::try_from(record["guard"]["pid"].as_i64().context("the guard's pid")?)?;

@@ -143,3 +143,31 @@ impl Hive {
 pub const GONE_WITHIN: Duration = Duration::from_secs(2);
 /// How long a test waits for processes to come or go where no promise is tested.
 pub const SOON: Duration = PATIENCE;
+
+/// Stops a process (SIGSTOP) and waits until each of its threads stands still: the signal returns earlier.
+///
+/// # Errors
+/// When there is no such process, or a thread runs on.
+pub fn halt(pid: u32) -> Result<()> {
+    let process = rustix::process::Pid::from_raw(i32::try_from(pid)?).context("a process id")?;
+    rustix::process::kill_process(process, rustix::process::Signal::STOP)?;
+    let began = Instant::now();
+    while !stands_still(pid)? {
+        if began.elapsed() > PATIENCE {
+            bail!("a thread of the stopped process {pid} runs on");
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn stands_still(pid: u32) -> Result<bool> {
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = std::fs::read_to_string(thread?.path().join("stat"))?;
+        let state = stat.rsplit_once(") ").context("a state")?.1;
+        if !state.starts_with('T') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -442,7 +442,7 @@ pub enum QueueEdit {
 pub struct Sweep {
     /// What is swept.
     pub chore: Chore,
-    /// At most how many rows.
+    /// At most how many rows, and as many more as are known not to be understood.
     pub limit: u32,
     /// A random number from 0 to 1 for the jitter of backoffs.
     pub chance: f64,

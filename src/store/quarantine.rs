@@ -56,7 +56,8 @@ impl Quarantine {
         Ok(row)
     }
 
-    /// A part of one task among many, as a list or a janitor reads it: what is wrong may be in the rest, so that nothing is released.
+    /// A part of one task among many, as a list or a janitor reads it: what is wrong may be in the rest, so that nothing is
+    /// released.
     pub(crate) fn pass<T>(&self, task: i64, read: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match read {
             Ok(row) => Ok(Some(row)),
