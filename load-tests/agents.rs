@@ -72,7 +72,7 @@ async fn work(server: Server, plan: &Plan, working: usize, connected: usize) -> 
     let (place, unsampled) = (server.place(), Sample::default());
     let load =
         try_join_all((0..CLIENTS).map(|_| submit::one(&place, &submits, &unsampled, &numbers, REQUIRED)));
-    let workers = try_join_all(agents.iter().map(|agent| over_session(&server, agent, &all, slots)));
+    let workers = try_join_all(agents.iter().map(|agent| over_session(&place, agent, &all, slots)));
     let (load, workers, cpus) = tokio::join!(load, workers, watch(&server, &completions));
     load?;
     workers?;
@@ -91,7 +91,7 @@ async fn work(server: Server, plan: &Plan, working: usize, connected: usize) -> 
 /// Registers an agent and keeps a session of it open, with a slot that nothing comes into.
 async fn be_there(server: &Server, number: usize, is_done: &Rc<Cell<bool>>) -> Result<()> {
     let agent = server.agent(&format!("connected-{number}"), 1, &[]).await?;
-    let mut session = open_session(server, &agent).await?;
+    let mut session = open_session(&server.place(), &agent).await?;
     session.send(Message::text(json!({"type": "ready", "slots": 1}).to_string())).await?;
     let is_done = Rc::clone(is_done);
     // It answers pings as long as it is read.

@@ -83,8 +83,8 @@ pub async fn round(
     let load =
         try_join_all((0..clients).map(|_| submit::one(&place, &submits, &unsampled, numbers, requires)));
     let workers = try_join_all((0..workers).map(async |_| match way {
-        Way::Leases => over_leases(server, agent, &all, slots).await,
-        Way::Sessions => over_session(server, agent, &all, slots).await,
+        Way::Leases => over_leases(&place, agent, &all, slots).await,
+        Way::Sessions => over_session(&place, agent, &all, slots).await,
     }));
     let (load, workers, cpus) = tokio::join!(load, workers, watch(server, &completions));
     load?;

@@ -1,13 +1,14 @@
-//! What sessions cost and how fast they hear: so many of them, of which one of ten never reads, 200 events a second, and
+//! What sessions cost and how fast they hear: so many of them, of which one of ten never reads, events at a steady rate, and
 //! afterwards bursts that are written faster than they can be delivered.
 //!
 //! Readers look at each frame's place and count what they have. The measurement fails where one of them lacks an event without
 //! having been told, and, while the rate is steady, where not every event was delivered to every reader and timed.
 //!
-//! The readers are one thread of this machine: where it has no time left (`client_cpus` near 1), what they measure is an upper
-//! bound of what the hive takes, and a lower one of what it delivers.
+//! The readers are one thread of this machine: where it has no time left (`load` near 1), what they measure is an upper bound
+//! of what the hive takes, and a lower one of what it delivers.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,11 +19,20 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::loopback;
+use crate::plan::{Plan, rate};
 use crate::process::own_cpu;
+use crate::report::{Case, Ceiling, Latency, Run};
 use crate::server::Server;
 
-/// Events a second, a few in each commit.
+/// What it is about.
+pub const ABOUT: &str =
+    "Deliveries of events to WebSocket sessions per second, in bursts; their latency at a steady rate";
+/// Sessions, and events a second while the rate is steady.
+const SHAPES: [(usize, u64); 4] = [(100, 50), (1_000, 20), (1_000, 200), (5_000, 5)];
+/// Events a second where the sessions were asked for.
 const RATE: u64 = 200;
+/// Events of one commit at a steady rate.
 const TASKS_A_COMMIT: u64 = 4;
 /// Of so many sessions one never reads.
 const MUTE_OF: usize = 10;
@@ -30,8 +40,6 @@ const MUTE_OF: usize = 10;
 const BURST: usize = 1_000;
 const BURST_DELIVERIES: usize = 2_000_000;
 const BURSTS: usize = 3;
-/// From commit to the client's receive, of 95 of 100 events.
-const P95_GOAL_MS: f64 = 50.0;
 /// How long everything that was written may take to arrive.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
 
@@ -39,6 +47,8 @@ const ARRIVES_WITHIN: Duration = Duration::from_secs(120);
 struct Seen {
     latency: RefCell<Histogram<u64>>,
     delivered: Cell<u64>,
+    /// Bytes of all frames.
+    bytes: Cell<usize>,
     /// Whether times are taken now.
     is_timed: Cell<bool>,
     /// When the first and the last event were delivered since this was last cleared.
@@ -50,13 +60,88 @@ struct Seen {
     skipped: Cell<u64>,
 }
 
-/// Measures and prints. Runs within a `LocalSet`.
-pub async fn measure(sessions: usize, time: Duration, as_json: bool) -> Result<()> {
-    let server = Server::start(None).await?;
+/// The sessions of a run.
+struct Audience {
+    seen: Rc<Seen>,
+    /// Where each reader is.
+    places: Vec<Rc<Cell<u64>>>,
+    /// Those that never read.
+    mutes: Vec<TcpStream>,
+}
+
+/// Measures it.
+pub async fn measure(plan: &Plan) -> Result<(Vec<Case>, Vec<Ceiling>)> {
+    let shapes = match plan.clients {
+        Some(sessions) => vec![(sessions, RATE)],
+        None => SHAPES.into_iter().take(if plan.is_quick { 1 } else { SHAPES.len() }).collect(),
+    };
+    let (mut cases, mut ceilings) = (Vec::new(), Vec::new());
+    for (sessions, per_second) in shapes {
+        let name = format!("{sessions} sessions, {per_second} events a second");
+        let frame_bytes = Cell::new(0);
+        let run = |server| fan_out(server, plan, (sessions, per_second), &frame_bytes);
+        cases.push(plan.case(&name, "deliveries", run).await?);
+        ceilings.push(loopback::frames(plan, (sessions, frame_bytes.get()), &name).await?);
+    }
+    Ok((cases, ceilings))
+}
+
+async fn fan_out(
+    server: Server,
+    plan: &Plan,
+    (sessions, per_second): (usize, u64),
+    frame_bytes: &Cell<usize>,
+) -> Result<Run> {
     let rss_before = server.rss_mib()?;
+    let audience = gather(&server, sessions).await?;
+    let Audience { seen, places, mutes } = &audience;
+    let rss_mib = server.rss_mib()?;
+    let (server_cpu, client_cpu, began) = (server.cpu()?, own_cpu()?, Instant::now());
+    let written = write(&server, per_second, plan.time).await?;
+    arrived(&server, places).await?;
+    let took = began.elapsed().as_secs_f64();
+    let busy = [
+        ("hive", (server.cpu()? - server_cpu).as_secs_f64() / took),
+        ("load", (own_cpu()? - client_cpu).as_secs_f64() / took),
+    ];
+    let steady = (seen.delivered.get(), seen.skipped.get());
+    let expected = written * u64::try_from(places.len())?;
+    seen.is_timed.set(false);
+    let (server_cpu, client_cpu, began) = (server.cpu()?, own_cpu()?, Instant::now());
+    let per_second = bursts(&server, places, seen, plan).await?;
+    let took = began.elapsed().as_secs_f64();
+    let timed = seen.latency.borrow().len();
+    frame_bytes.set(seen.bytes.get() / usize::try_from(seen.delivered.get().max(1))?);
+    ensure!(seen.gaps.get() == 0, "readers lack events that they were not told of");
+    ensure!(steady == (expected, 0), "{} of {expected} deliveries, {} skipped", steady.0, steady.1);
+    ensure!(timed == expected, "{timed} of {expected} deliveries were timed");
+    let figures = [
+        ("KiB a session", (rss_mib - rss_before) * 1_024.0 / lossy(sessions)),
+        ("sessions that never read", lossy(mutes.len())),
+        ("bytes a frame", lossy(frame_bytes.get())),
+        ("deliveries a second at the steady rate", rate(steady.0, plan.time.as_secs_f64())),
+        ("events skipped in bursts, and told to be", rate(seen.skipped.get() - steady.1, 1.0)),
+        ("processors of the hive in bursts", (server.cpu()? - server_cpu).as_secs_f64() / took),
+        ("processors of the load in bursts", (own_cpu()? - client_cpu).as_secs_f64() / took),
+    ];
+    let latency = Latency::of(&seen.latency.borrow());
+    Ok(Run {
+        per_second,
+        count: seen.delivered.get(),
+        latency: BTreeMap::from([("commit to receive".to_owned(), latency)]),
+        cpus: busy.map(|(name, busy)| (name.to_owned(), busy)).into(),
+        rss_mib: server.rss_mib()?,
+        figures: figures.map(|(name, value)| (name.to_owned(), value)).into(),
+        ..Run::default()
+    })
+}
+
+/// Opens the sessions, a hundred at a time; each is behind its first frame.
+async fn gather(server: &Server, sessions: usize) -> Result<Audience> {
     let seen = Rc::new(Seen {
         latency: RefCell::new(Histogram::new(3)?),
         delivered: Cell::new(0),
+        bytes: Cell::new(0),
         is_timed: Cell::new(true),
         first_at: Cell::new(None),
         last_at: Cell::new(None),
@@ -64,11 +149,9 @@ pub async fn measure(sessions: usize, time: Duration, as_json: bool) -> Result<(
         skipped: Cell::new(0),
     });
     let mutes = sessions / MUTE_OF;
-    let readers = sessions - mutes;
-    let mut silent = Vec::new();
-    let mut places = Vec::new();
+    let (mut silent, mut places) = (Vec::new(), Vec::new());
     for chunk in (0..sessions).collect::<Vec<_>>().chunks(100) {
-        let opened = try_join_all(chunk.iter().map(|number| open(&server, *number < mutes))).await?;
+        let opened = try_join_all(chunk.iter().map(|number| open(server, *number < mutes))).await?;
         for (number, stream) in chunk.iter().zip(opened) {
             if *number < mutes {
                 silent.push(stream);
@@ -80,51 +163,7 @@ pub async fn measure(sessions: usize, time: Duration, as_json: bool) -> Result<(
         }
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let per_session_kib = (server.rss_mib()? - rss_before) * 1_024.0 / lossy(sessions);
-    let (server_cpu, client_cpu, began) = (server.cpu()?, own_cpu()?, Instant::now());
-    let written = write(&server, time).await?;
-    arrived(&server, &places).await?;
-    let took = began.elapsed().as_secs_f64();
-    let server_cpus = (server.cpu()? - server_cpu).as_secs_f64() / took;
-    let client_cpus = (own_cpu()? - client_cpu).as_secs_f64() / took;
-    let steady = (seen.delivered.get(), seen.skipped.get());
-    let expected = written * u64::try_from(readers)?;
-    seen.is_timed.set(false);
-    let client_cpu = own_cpu()?;
-    let began = Instant::now();
-    let burst = bursts(&server, &places, &seen).await?;
-    let burst_client_cpus = (own_cpu()? - client_cpu).as_secs_f64() / began.elapsed().as_secs_f64();
-    let metrics = ws_metrics(&server).await?;
-    let timed = seen.latency.borrow().len();
-    let millis = |quantile: f64| lossy_u64(seen.latency.borrow().value_at_quantile(quantile)) / 1_000.0;
-    let verdict = if millis(0.95) < P95_GOAL_MS { "met" } else { "missed" };
-    let report = json!({
-        "scenario": "fan_out", "sessions": sessions, "never_read": mutes, "events": written,
-        "expected_deliveries": expected, "deliveries": steady.0, "timed": timed, "skipped": steady.1, "gaps": seen.gaps.get(),
-        "p50_ms": millis(0.5), "p95_ms": millis(0.95), "p99_ms": millis(0.99), "max_ms": millis(1.0),
-        "p95_goal": format!("{verdict}: under {P95_GOAL_MS} ms"),
-        "server_cpus": server_cpus, "client_cpus": client_cpus,
-        "rss_kib_a_session": per_session_kib, "rss_mib_at_end": server.rss_mib()?,
-        "burst_deliveries_per_second": burst, "burst_client_cpus": burst_client_cpus,
-        "burst_skipped_and_told": seen.skipped.get() - steady.1,
-        "never_readers": {"backpressure": metrics["hive_ws_backpressure_total"],
-            "ended": metrics["hive_ws_disconnections_total"], "skipped_events": metrics["hive_ws_drops_total"]},
-    });
-    drop(silent);
-    if as_json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        println!(
-            "fan_out, {sessions} sessions of which {mutes} never read, {RATE} events a second, one machine for server and load"
-        );
-        for (name, value) in report.as_object().context("a report")?.iter() {
-            println!("{name:>28}  {value}");
-        }
-    }
-    ensure!(seen.gaps.get() == 0, "readers lack events that they were not told of");
-    ensure!(steady == (expected, 0), "{} of {expected} deliveries, {} skipped", steady.0, steady.1);
-    ensure!(timed == expected, "{timed} of {expected} deliveries were timed");
-    Ok(())
+    Ok(Audience { seen, places, mutes: silent })
 }
 
 /// A session behind its handshake.
@@ -162,6 +201,7 @@ async fn read(mut stream: TcpStream, place: Rc<Cell<u64>>, seen: Rc<Seen>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut rest = bytes.as_slice();
         while let Some((payload, behind)) = frame(rest) {
+            seen.bytes.set(seen.bytes.get() + payload.len());
             look(payload, now, &place, &seen);
             rest = behind;
         }
@@ -171,7 +211,7 @@ async fn read(mut stream: TcpStream, place: Rc<Cell<u64>>, seen: Rc<Seen>) {
 }
 
 /// The first whole frame, and what stands behind it.
-fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, at) = match *bytes.get(1)? {
         126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),
         127 => (usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?, 10),
@@ -236,17 +276,17 @@ fn microsecond_of_day(payload: &[u8]) -> Option<u64> {
 }
 
 /// Writes at a steady rate; answers how many events.
-async fn write(server: &Server, time: Duration) -> Result<u64> {
-    let tasks: Vec<Value> = (0..TASKS_A_COMMIT).map(|_| json!({"title": "t"})).collect();
+async fn write(server: &Server, per_second: u64, time: Duration) -> Result<u64> {
+    let a_commit = per_second.min(TASKS_A_COMMIT);
+    let tasks: Vec<Value> = (0..a_commit).map(|_| json!({"title": "t"})).collect();
     let body = json!({"tasks": tasks}).to_string();
-    let pause = Duration::from_micros(1_000_000 * TASKS_A_COMMIT / RATE);
-    let mut due = tokio::time::interval(pause);
+    let mut due = tokio::time::interval(Duration::from_micros(1_000_000 * a_commit / per_second));
     let (began, mut written) = (Instant::now(), 0);
     while began.elapsed() < time {
         due.tick().await;
         let (status, answer) = server.post("/api/v2/tasks/bulk", body.clone()).await?;
         ensure!(status == 200, "{answer}");
-        written += TASKS_A_COMMIT;
+        written += a_commit;
     }
     Ok(written)
 }
@@ -269,12 +309,14 @@ async fn arrived(server: &Server, places: &[Rc<Cell<u64>>]) -> Result<()> {
 
 /// Deliveries per second while more is written than can be delivered, from the first delivery of a burst to its last; the
 /// middle one of several bursts.
-async fn bursts(server: &Server, places: &[Rc<Cell<u64>>], seen: &Seen) -> Result<f64> {
+async fn bursts(server: &Server, places: &[Rc<Cell<u64>>], seen: &Seen, plan: &Plan) -> Result<f64> {
     let tasks: Vec<Value> = (0..BURST).map(|_| json!({"title": "t"})).collect();
     let body = json!({"tasks": tasks}).to_string();
-    let commits = BURST_DELIVERIES.div_ceil(places.len().max(1) * BURST);
+    let (bursts, deliveries) =
+        if plan.is_quick { (1, BURST_DELIVERIES / 10) } else { (BURSTS, BURST_DELIVERIES) };
+    let commits = deliveries.div_ceil(places.len().max(1) * BURST);
     let mut rates = Vec::new();
-    for _ in 0..BURSTS {
+    for _ in 0..bursts {
         let before = seen.delivered.get();
         seen.first_at.set(None);
         seen.last_at.set(None);
@@ -285,22 +327,13 @@ async fn bursts(server: &Server, places: &[Rc<Cell<u64>>], seen: &Seen) -> Resul
         arrived(server, places).await?;
         let (first, last) = (seen.first_at.get(), seen.last_at.get());
         let took = first.zip(last).map(|(first, last)| last - first).context("nothing was delivered")?;
-        rates.push(lossy_u64(seen.delivered.get() - before) / took.as_secs_f64());
+        rates.push(rate(seen.delivered.get() - before, took.as_secs_f64()));
     }
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().context("a burst")
 }
 
-async fn ws_metrics(server: &Server) -> Result<Value> {
-    let url = format!("{}/api/dashboard/metrics/websockets", server.url);
-    let request = server.client.get(url).bearer_auth(&server.token).header("accept", "application/json");
-    Ok(request.send().await?.json().await?)
-}
-
+/// Exact up to 2^53.
 const fn lossy(count: usize) -> f64 {
-    count as f64
-}
-
-const fn lossy_u64(count: u64) -> f64 {
     count as f64
 }

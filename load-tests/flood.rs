@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use crate::server::{Ground, Server};
 
 /// Tasks a second, submitted at fixed times whether or not the ones before are done.
 const RATE: u64 = 200;
@@ -85,7 +85,7 @@ pub async fn measure(time: Duration, as_json: bool) -> Result<()> {
 }
 
 async fn beside(neighbour: &'static str, script: Option<&str>, time: Duration) -> Result<Beside> {
-    let server = Rc::new(Server::start(None).await?);
+    let server = Rc::new(Server::start(&Ground::default()).await?);
     let worker = json!({"name": "worker", "capabilities": ["work"], "capacity": 1000});
     let (status, agent) = server.post("/api/v2/agents", worker.to_string()).await?;
     ensure!(status == 201, "the worker was not registered: {agent}");

@@ -58,10 +58,11 @@ async fn arrive(server: Server, plan: &Plan, rate: f64, way: Way) -> Result<Run>
         is_submitted.set(true);
         answered
     };
+    let place = server.place();
     let worker = async {
         match way {
-            Way::Leases => over_leases(&server, &agent, &all, SLOTS).await,
-            Way::Sessions => over_session(&server, &agent, &all, SLOTS).await,
+            Way::Leases => over_leases(&place, &agent, &all, SLOTS).await,
+            Way::Sessions => over_session(&place, &agent, &all, SLOTS).await,
         }
     };
     let (load, worker, cpus) = tokio::join!(load, worker, watch(&server, &submits));
@@ -74,7 +75,7 @@ async fn arrive(server: Server, plan: &Plan, rate: f64, way: Way) -> Result<Run>
 }
 
 /// Submits at a rate within a time, each whether or not those before were answered.
-async fn submit_at(
+pub async fn submit_at(
     server: &Server,
     rate: f64,
     (begin, end): (Instant, Instant),

@@ -3,12 +3,12 @@
 //! The writer is one thread, so these times follow one another: together they are what a task costs there.
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::server::Server;
 
 /// One layer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Layer {
     /// Which.
     pub layer: String,

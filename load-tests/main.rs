@@ -15,8 +15,11 @@ mod growth;
 mod idle;
 mod latency;
 mod layers;
+mod loopback;
 mod mixed;
 mod pace;
+mod peer;
+mod peer_worker;
 mod plan;
 mod print;
 mod process;
@@ -24,6 +27,7 @@ mod reads;
 mod report;
 mod sample;
 mod server;
+mod slow_disk;
 mod soak;
 mod submit;
 mod tally;
@@ -31,6 +35,7 @@ mod task;
 mod wire;
 mod worker;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
@@ -38,10 +43,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
+use serde_json::Value;
 use tokio::task::LocalSet;
 
 use crate::plan::Plan;
 use crate::report::{Case, Ceiling, Machine, Report};
+use crate::server::{Ground, Server};
+use crate::slow_disk::SlowDisk;
 
 /// How long a run counts where nothing else was said.
 const TIME: Duration = Duration::from_secs(10);
@@ -67,6 +75,9 @@ struct Arguments {
     /// Where the hive keeps everything; a PostgreSQL server is started for the measurement and ends with it.
     #[arg(long, value_enum, default_value_t = Database::Sqlite)]
     database: Database,
+    /// Makes each sync of a file take so many microseconds longer, as on an ordinary disk (SQLite only; needs gcc).
+    #[arg(long, default_value_t = 0)]
+    sync_delay_us: u64,
     /// One run of two seconds of each case, to see whether everything works.
     #[arg(long)]
     quick: bool,
@@ -112,21 +123,33 @@ enum Scenario {
     Mixed,
     /// One store that grows to five million tasks.
     Growth,
+    /// Sessions over WebSocket that hear of every task; one of ten never reads.
+    FanOut,
     /// A hive with nothing to do.
     Idle,
     /// The mixed load for half an hour.
     Soak,
     /// Each command of `hive`, from start to end of its process; needs neither clients nor runs.
     Cli,
-    /// So many sessions over WebSocket (1,000), of which one of ten never reads; needs no runs.
-    FanOut,
+    /// The work of the systems that the hive is compared with, phase by phase; a record each run, as JSON.
+    Peer,
     /// Other tasks beside a process that prints without end; needs neither clients nor runs.
     Flood,
 }
 
 fn main() -> Result<()> {
-    if std::env::args().nth(1).as_deref() == Some(ceilings::PLAIN_SERVER) {
-        return actix_web::rt::System::new().block_on(ceilings::serve_plainly());
+    // What this program starts of itself.
+    let mut words = std::env::args().skip(1);
+    match words.next().as_deref() {
+        Some(ceilings::PLAIN_SERVER) => {
+            return actix_web::rt::System::new().block_on(ceilings::serve_plainly());
+        }
+        Some(peer_worker::PEER_WORKER) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return LocalSet::new().block_on(&runtime, peer_worker::work(words));
+        }
+        Some(loopback::PLAIN_FRAMES) => return loopback::write_plainly(words),
+        _ => {}
     }
     let arguments = Arguments::parse();
     // Load that does not wait for answers needs connections as long as there are none.
@@ -146,9 +169,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     };
     let once = if arguments.quick { 1 } else { RUNS };
     let plan = |usual: Duration, runs: usize| -> Result<Plan> {
-        let database = if is_sqlite { None } else { Some(Rc::new(database::Server::start()?)) };
         let runs = arguments.runs.unwrap_or(runs);
-        Ok(Plan { clients: arguments.clients, time: time(usual), runs, database, is_quick: arguments.quick })
+        let ground = ground(arguments)?;
+        Ok(Plan { clients: arguments.clients, time: time(usual), runs, ground, is_quick: arguments.quick })
     };
     let (name, about, (cases, ceilings)) = match arguments.scenario {
         Scenario::Submit => ("submit", submit::ABOUT, submit::measure(&plan(TIME, once)?).await?),
@@ -160,15 +183,13 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         Scenario::Reads => ("reads", reads::ABOUT, reads::measure(&plan(TIME, once)?).await?),
         Scenario::Mixed => ("mixed", mixed::ABOUT, mixed::measure(&plan(mixed::TIME, 1)?).await?),
         Scenario::Growth => ("growth", growth::ABOUT, growth::measure(&plan(TIME, 1)?).await?),
+        Scenario::FanOut => ("fan_out", fan_out::ABOUT, fan_out::measure(&plan(TIME, once)?).await?),
+        Scenario::Peer => return told_as_peer(arguments, &peer::measure(&plan(TIME, once)?).await?),
         Scenario::Idle => ("idle", idle::ABOUT, idle::measure(&plan(TIME, once)?).await?),
         Scenario::Soak => ("soak", soak::ABOUT, soak::measure(&plan(soak::TIME, 1)?).await?),
         Scenario::Cli => {
             ensure!(is_sqlite, "commands about files are among those that are measured: on SQLite");
-            return commands::measure(&server::Server::start(None).await?, arguments.json);
-        }
-        Scenario::FanOut => {
-            ensure!(is_sqlite, "what a session costs is measured on SQLite");
-            return fan_out::measure(arguments.clients.unwrap_or(1_000), time(TIME), arguments.json).await;
+            return commands::measure(&Server::start(&Ground::default()).await?, arguments.json);
         }
         Scenario::Flood => {
             ensure!(is_sqlite, "what a file grows by is among what is measured: on SQLite");
@@ -176,6 +197,32 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         }
     };
     told(arguments, name, about, (cases, ceilings))
+}
+
+/// Prints the records of a comparison, a line each, and adds them to those in the folder that was asked for.
+fn told_as_peer(arguments: &Arguments, records: &[Value]) -> Result<()> {
+    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+    if let Some(folder) = &arguments.out {
+        std::fs::create_dir_all(folder)?;
+        let mut file = std::fs::File::options().create(true).append(true).open(folder.join("peers.jsonl"))?;
+        file.write_all(lines.as_bytes())?;
+    }
+    print!("{lines}");
+    Ok(())
+}
+
+/// What the hives stand on.
+fn ground(arguments: &Arguments) -> Result<Ground> {
+    let is_sqlite = arguments.database == Database::Sqlite;
+    let delay = Duration::from_micros(arguments.sync_delay_us);
+    ensure!(
+        is_sqlite || delay.is_zero(),
+        "--sync-delay-us delays the syncs of the hive, and PostgreSQL has its own"
+    );
+    Ok(Ground {
+        database: if is_sqlite { None } else { Some(Rc::new(database::Server::start()?)) },
+        disk: if delay.is_zero() { None } else { Some(Rc::new(SlowDisk::of(delay)?)) },
+    })
 }
 
 /// Prints what was measured, and writes it down where that was asked for.
@@ -188,9 +235,12 @@ fn told(
     let words: Vec<String> = std::env::args().skip(1).collect();
     let report = Report {
         scenario: name.to_owned(),
-        database: arguments.database.name().to_owned(),
+        database: match arguments.sync_delay_us {
+            0 => arguments.database.name().to_owned(),
+            delay => format!("{}+{delay}us", arguments.database.name()),
+        },
         about: about.to_owned(),
-        date: said_by(Command::new("date").args(["-u", "+%F"]))?,
+        date: now("+%F")?,
         version: version(),
         command: format!("cargo run --release -p load-tests -- {}", words.join(" ")),
         machine: Machine::here()?,
@@ -204,6 +254,11 @@ fn told(
     }
     print!("{}", if arguments.json { json } else { print::text(&report) });
     Ok(())
+}
+
+/// The time in UTC, in a form of `date`.
+fn now(form: &str) -> Result<String> {
+    said_by(Command::new("date").args(["-u", form]))
 }
 
 /// The commit; that of the package where there is no repository.

@@ -119,7 +119,7 @@ pub async fn arrive(server: Server, plan: &Plan, rate: f64) -> Result<Run> {
         answered
     };
     let (load, worker, cpus) =
-        tokio::join!(load, over_session(&server, &agent, &work, SLOTS), watch(&server, &mix.requests));
+        tokio::join!(load, over_session(&mix.place, &agent, &work, SLOTS), watch(&server, &mix.requests));
     load?;
     worker?;
     let run = verified(&server, &completions, (&work.sample, "completed"), cpus?).await?;

@@ -1,17 +1,15 @@
 //! How often and how long is measured, and what every measurement takes note of.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::database;
 use crate::layers;
 use crate::process::own_cpu;
 use crate::report::{Case, Run};
 use crate::sample::Sample;
-use crate::server::Server;
+use crate::server::{Ground, Server};
 use crate::tally::{Tally, WARM_UP};
 
 /// What was asked for on the command line.
@@ -23,8 +21,8 @@ pub struct Plan {
     pub time: Duration,
     /// Runs of each case.
     pub runs: usize,
-    /// A PostgreSQL server; without one, SQLite.
-    pub database: Option<Rc<database::Server>>,
+    /// What the hives stand on.
+    pub ground: Ground,
     /// Only to see whether everything works: short runs, and few of them.
     pub is_quick: bool,
 }
@@ -32,7 +30,7 @@ pub struct Plan {
 impl Plan {
     /// Starts a hive with default settings.
     pub async fn serve(&self) -> Result<Server> {
-        Server::start(self.database.as_deref()).await
+        Server::start(&self.ground).await
     }
 
     /// The case's runs, one after the other, each with a hive of its own.
@@ -47,6 +45,11 @@ impl Plan {
             runs.push(done);
         }
         Ok(Case { name: name.to_owned(), unit: unit.to_owned(), runs })
+    }
+
+    /// How much longer a sync takes than on the disk of this machine, in microseconds.
+    pub fn delay_us(&self) -> u128 {
+        self.ground.disk.as_ref().map_or(0, |disk| disk.delay.as_micros())
     }
 
     /// The numbers of clients to measure with: the one that was asked for, or those of the scenario.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::layers::Layer;
 
@@ -13,7 +13,7 @@ use crate::layers::Layer;
 const CURVE: [f64; 13] = [0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999, 0.999_5, 0.999_9, 1.0];
 
 /// One scenario on one database.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// Which.
     pub scenario: String,
@@ -32,12 +32,12 @@ pub struct Report {
     /// What was measured.
     pub cases: Vec<Case>,
     /// What the machine, or a part of it, can do at most; measured in the same run.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ceilings: Vec<Ceiling>,
 }
 
 /// A machine.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
     /// Its processors.
     pub processors: usize,
@@ -50,7 +50,7 @@ pub struct Machine {
 }
 
 /// What is measured alike several times.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Case {
     /// What is special about it.
     pub name: String,
@@ -61,7 +61,7 @@ pub struct Case {
 }
 
 /// One run.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Run {
     /// Units per second that were acknowledged while it was counted.
     pub per_second: f64,
@@ -78,15 +78,15 @@ pub struct Run {
     /// Tasks that were found as they were acknowledged, over the API, when it was over.
     pub compared: u64,
     /// Where the time of a task went, as the hive's own metrics tell.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<Layer>,
     /// Other figures, with their units in their names.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, f64>,
 }
 
 /// Times, in milliseconds.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Latency {
     /// How many there are.
     pub count: u64,
@@ -105,7 +105,7 @@ pub struct Latency {
 }
 
 /// What something simpler does on the same machine.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ceiling {
     /// What.
     pub name: String,

@@ -2,13 +2,24 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::slow_disk::SlowDisk;
 use crate::wire::Place;
 use crate::{database, process};
+
+/// What a hive stands on. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Ground {
+    /// A PostgreSQL server; without one, SQLite.
+    pub database: Option<Rc<database::Server>>,
+    /// A disk that is slower than that of this machine.
+    pub disk: Option<Rc<SlowDisk>>,
+}
 
 /// A running server; ended and its folder removed when dropped.
 pub struct Server {
@@ -27,13 +38,15 @@ pub struct Server {
 
 impl Server {
     /// Starts one and waits until it is ready.
-    pub async fn start(database: Option<&database::Server>) -> Result<Self> {
+    pub async fn start(ground: &Ground) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
+        let database = ground.database.as_deref();
         let url = database.map(database::Server::schema).transpose()?;
         let began = Instant::now();
         let child = Command::new(program()?)
             .envs(url.map(|url| ("HIVE__DATABASE__URL", url)))
+            .envs(ground.disk.iter().flat_map(|disk| disk.environment()))
             .args(["serve", "--bind", "127.0.0.1:0", "--data-dir"])
             .arg(&data)
             .stdin(Stdio::null())

@@ -38,7 +38,7 @@ pub async fn measure(plan: &Plan) -> Result<(Vec<Case>, Vec<Ceiling>)> {
     }
     let name = format!("{BULK} tasks a request, {BULK_CLIENTS} clients");
     cases.push(plan.case(&name, "tasks", |server| in_bulk(server, plan)).await?);
-    if plan.database.is_none() {
+    if plan.ground.database.is_none() && plan.ground.disk.is_none() {
         ceilings
             .extend(ceilings::disk(plan, &cases.iter().map(|case| case.name.clone()).collect::<Vec<_>>())?);
     }
@@ -67,7 +67,7 @@ pub async fn one(
     let mut template = Template::new(place, requires);
     loop {
         let (sent, number) = (Instant::now(), numbers.next());
-        if sent >= tally.end() {
+        if sent >= tally.end() || numbers.is_beyond(number) {
             return Ok(());
         }
         let answer = wire.ask(template.with(number, sent)).await?;
@@ -103,23 +103,32 @@ struct Item<'a> {
 async fn in_bulk(server: Server, plan: &Plan) -> Result<Run> {
     let (tally, sample, numbers) = (tally(plan)?, Sample::default(), Numbers::default());
     let place = server.place();
-    let load = try_join_all((0..BULK_CLIENTS).map(|_| many(&place, &tally, &sample, &numbers)));
+    let load = try_join_all((0..BULK_CLIENTS).map(|_| many(&place, &tally, &sample, &numbers, BULK)));
     let (load, cpus) = tokio::join!(load, watch(&server, &tally));
     load?;
     let run = verified(&server, &tally, (&sample, "queued"), cpus?).await?;
     Ok(Run { latency: BTreeMap::from([(format!("submit of {BULK}"), tally.latency())]), ..run })
 }
 
-async fn many(place: &Place, tally: &Tally, sample: &Sample, numbers: &Numbers) -> Result<()> {
+/// One client: submits so many a request until the end.
+pub async fn many(
+    place: &Place,
+    tally: &Tally,
+    sample: &Sample,
+    numbers: &Numbers,
+    count: usize,
+) -> Result<()> {
     let mut wire = place.connect().await?;
-    while Instant::now() < tally.end() {
+    loop {
         let sent = Instant::now();
-        let tasks: Vec<(u64, String)> = (0..BULK)
-            .map(|_| {
-                let number = numbers.next();
-                (number, body(number, sent, ""))
-            })
+        let tasks: Vec<(u64, String)> = (0..count)
+            .map(|_| numbers.next())
+            .filter(|number| !numbers.is_beyond(*number))
+            .map(|number| (number, body(number, sent, "")))
             .collect();
+        if sent >= tally.end() || tasks.is_empty() {
+            return Ok(());
+        }
         let bodies: Vec<&str> = tasks.iter().map(|(_, body)| body.as_str()).collect();
         let request = place.post("/api/v2/tasks/bulk", &format!(r#"{{"tasks":[{}]}}"#, bodies.join(",")));
         let answer = wire.ask(&request).await?;
@@ -140,5 +149,4 @@ async fn many(place: &Place, tally: &Tally, sample: &Sample, numbers: &Numbers) 
         }
         tally.add(sent, stored);
     }
-    Ok(())
 }

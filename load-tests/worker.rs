@@ -11,9 +11,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::sample::Sample;
-use crate::server::Server;
 use crate::tally::Tally;
 use crate::task::moment;
+use crate::wire::Place;
 
 /// How long a lease call waits.
 const WAIT_MS: u64 = 200;
@@ -103,8 +103,7 @@ impl Work {
 }
 
 /// Leases so many at a time, and completes them in one call, until it is over.
-pub async fn over_leases(server: &Server, agent: &str, work: &Work, batch: usize) -> Result<()> {
-    let place = server.place();
+pub async fn over_leases(place: &Place, agent: &str, work: &Work, batch: usize) -> Result<()> {
     let mut wire = place.connect().await?;
     let lease = format!(r#"{{"max":{batch},"wait_ms":{WAIT_MS}}}"#);
     let lease = place.post(&format!("/api/v2/agents/{agent}/lease"), &lease);
@@ -128,8 +127,7 @@ pub async fn over_leases(server: &Server, agent: &str, work: &Work, batch: usize
 }
 
 /// A session of an agent, with nothing asked for yet.
-pub async fn open_session(server: &Server, agent: &str) -> Result<WebSocketStream<TcpStream>> {
-    let place = server.place();
+pub async fn open_session(place: &Place, agent: &str) -> Result<WebSocketStream<TcpStream>> {
     let mut request =
         format!("ws://{}/api/v2/agents/{agent}/session", place.address).into_client_request()?;
     request.headers_mut().insert("authorization", format!("Bearer {}", place.token).parse()?);
@@ -140,8 +138,8 @@ pub async fn open_session(server: &Server, agent: &str) -> Result<WebSocketStrea
 }
 
 /// Works over a session with so many slots until it is over.
-pub async fn over_session(server: &Server, agent: &str, work: &Work, slots: usize) -> Result<()> {
-    let mut session = open_session(server, agent).await?;
+pub async fn over_session(place: &Place, agent: &str, work: &Work, slots: usize) -> Result<()> {
+    let mut session = open_session(place, agent).await?;
     session.send(Message::text(format!(r#"{{"type":"ready","slots":{slots}}}"#))).await?;
     // When the reports without an answer were sent: answers come in their order.
     let mut sent = std::collections::VecDeque::new();
