@@ -8,11 +8,14 @@ use domain::limits::CORRELATION_ID_CHARS_MAX;
 /// The header, in and out.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
 
+/// The header of W3C Trace Context.
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// The id of the request with these headers.
 pub(crate) fn of(headers: &HeaderMap) -> Arc<str> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let named = text("x-correlation-id").filter(|id| is_fit(id));
-    let traced = || text("traceparent").and_then(trace_id);
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let named = text(HEADER).filter(|id| is_fit(id));
+    let traced = || text(TRACE_PARENT).and_then(trace_id);
     named.or_else(traced).map_or_else(made, Arc::from)
 }
 

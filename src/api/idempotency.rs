@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: which scope it has and what it stands for.
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderName;
 use sha2::{Digest, Sha256};
 use store::command::IdempotencyKey;
 
@@ -9,6 +10,7 @@ use crate::problem::Problem;
 use crate::state::Hive;
 
 const HEADER: &str = "Idempotency-Key";
+const NAME: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_CHARS_MAX: usize = 255;
 
 /// The key of a request, if it names one, within the scope of tenant, principal and route.
@@ -22,7 +24,7 @@ pub(crate) fn key(
     route: &str,
     body: &[u8],
 ) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = http.headers().get(HEADER) else { return Ok(None) };
+    let Some(value) = http.headers().get(NAME) else { return Ok(None) };
     let key = value
         .to_str()
         .ok()

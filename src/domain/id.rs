@@ -99,13 +99,13 @@ impl TenantId {
 }
 
 fn write_base32(raw: i64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for place in (0..LETTERS).rev() {
-        let shift = u32::try_from(place * 5).unwrap_or(0);
-        let digit = usize::try_from((raw >> shift) & 31).unwrap_or(0);
-        let letter = ALPHABET.get(digit).copied().unwrap_or(b'0');
-        fmt::Write::write_char(f, char::from(letter))?;
+    let (mut letters, mut rest) = ([b'0'; LETTERS], raw);
+    for letter in letters.iter_mut().rev() {
+        let digit = usize::try_from(rest & 31).unwrap_or(0);
+        *letter = ALPHABET.get(digit).copied().unwrap_or(b'0');
+        rest >>= 5;
     }
-    Ok(())
+    f.write_str(std::str::from_utf8(&letters).unwrap_or_default())
 }
 
 fn read_base32(text: &str) -> Option<i64> {

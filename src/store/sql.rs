@@ -1,6 +1,6 @@
 //! What both databases share: the tables, the statements, and the commands and the queries made of them.
 //!
-//! Reading order: `conn` (one of two databases) and `statement`; `schema` and the rows (`task_row`, `spec_row`,
+//! Reading order: `conn` (one of two databases), `statement` and `rows`; `schema` and the rows (`task_row`, `spec_row`,
 //! `attempt_row`, `event_row`, `agent_row` with `link_columns`, `api_key_row`, `lanes`);
 //! `batch` (one open transaction), `moves` (beginning and ending an attempt), `commands` (one file each), `apply` (all
 //! commands of a batch);
@@ -24,6 +24,7 @@ pub(crate) mod log;
 pub(crate) mod moves;
 pub(crate) mod queries;
 pub(crate) mod records;
+pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod spec_row;
 pub(crate) mod statement;

@@ -2,3 +2,4 @@
 
 pub(crate) mod batch_writer;
 pub(crate) mod connection;
+pub(crate) mod session;

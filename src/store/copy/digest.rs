@@ -50,10 +50,10 @@ pub(super) fn of(conn: &mut Conn, table: &str) -> Result<Digest, Failure> {
     let select = select(conn, table, &columns);
     let mut digest = Running { hash: Sha256::new(), rows: 0 };
     match conn {
-        Conn::Sqlite(conn) => {
+        Conn::Sqlite(session) => {
             use diesel::RunQueryDsl as _;
             for line in diesel::sql_query(select)
-                .load_iter::<Line, diesel::connection::DefaultLoadingMode>(&mut **conn)?
+                .load_iter::<Line, diesel::connection::DefaultLoadingMode>(session.aside())?
             {
                 digest.add(&line?);
             }

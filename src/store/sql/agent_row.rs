@@ -136,7 +136,7 @@ impl Standing {
         if let Some(session) = conn.gathering() {
             return session.standing(id);
         }
-        let found = conn.get_result::<(i64, String, bool), _>(LoadStanding { id: id.raw() }).optional()?;
+        let found = conn.peek::<(i64, String, bool), _>(LoadStanding { id: id.raw() }).optional()?;
         Ok(found.map(|(tenant, capabilities, is_draining)| Self {
             tenant: TenantId(tenant),
             capabilities,

@@ -22,6 +22,7 @@ pub(crate) fn apply(
     batch: &[Command],
     mode: Mode,
 ) -> Result<Vec<Result<Outcome, WriteError>>, Remedy> {
+    open.conn.gather(mode == Mode::Together);
     match mode {
         Mode::Together => together(open, batch),
         Mode::Apart => apart(open, batch),

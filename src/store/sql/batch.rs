@@ -179,8 +179,9 @@ impl<'a> Batch<'a> {
         self.lanes.forget(&taken_back);
     }
 
-    /// Writes the events that are not written yet.
+    /// Writes the events and new tasks that are not written yet.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.conn.write()?;
         event_row::insert(self.conn, self.events.get(self.flushed..).unwrap_or_default())?;
         self.flushed = self.events.len();
         Ok(())

@@ -12,11 +12,12 @@ use crate::postgres::connection::PgConn;
 use crate::postgres::remedy;
 use crate::postgres::session::PgSession;
 use crate::sql::failure::{Failure, Remedy};
+use crate::sqlite::session::SqliteSession;
 
 /// A connection, inside or outside of a transaction. Each call blocks until the database has answered.
 pub(crate) enum Conn {
     /// To a file of our own.
-    Sqlite(Box<SqliteConnection>),
+    Sqlite(Box<SqliteSession>),
     /// To a server.
     Postgres(Box<PgSession>),
 }
@@ -29,7 +30,7 @@ impl Conn {
         S: LoadQuery<'q, SqliteConnection, U> + AsyncLoadQuery<'q, AsyncPgConnection, U> + 'q,
     {
         match self {
-            Self::Sqlite(conn) => diesel::RunQueryDsl::load(statement, &mut **conn),
+            Self::Sqlite(session) => diesel::RunQueryDsl::load(statement, session.written()?),
             Self::Postgres(session) => session.load(statement),
         }
     }
@@ -41,7 +42,7 @@ impl Conn {
         S: LoadQuery<'q, SqliteConnection, U> + AsyncLoadQuery<'q, AsyncPgConnection, U> + 'q,
     {
         match self {
-            Self::Sqlite(conn) => diesel::RunQueryDsl::get_result(statement, &mut **conn),
+            Self::Sqlite(session) => diesel::RunQueryDsl::get_result(statement, session.written()?),
             Self::Postgres(session) => session.get_result(statement),
         }
     }
@@ -52,7 +53,7 @@ impl Conn {
         S: ExecuteDsl<SqliteConnection> + RunQueryDsl<SqliteConnection> + AsyncExecuteDsl<AsyncPgConnection>,
     {
         match self {
-            Self::Sqlite(conn) => diesel::RunQueryDsl::execute(statement, &mut **conn),
+            Self::Sqlite(session) => diesel::RunQueryDsl::execute(statement, session.written()?),
             Self::Postgres(session) => session.execute(statement),
         }
     }
@@ -63,7 +64,7 @@ impl Conn {
         S: ExecuteDsl<SqliteConnection> + RunQueryDsl<SqliteConnection> + AsyncExecuteDsl<AsyncPgConnection>,
     {
         match self {
-            Self::Sqlite(conn) => diesel::RunQueryDsl::execute(statement, &mut **conn),
+            Self::Sqlite(session) => diesel::RunQueryDsl::execute(statement, session.aside()),
             Self::Postgres(session) => session.execute_aside(statement),
         }
     }
@@ -75,12 +76,12 @@ impl Conn {
         S: LoadQuery<'q, SqliteConnection, U> + AsyncLoadQuery<'q, AsyncPgConnection, U> + 'q,
     {
         match self {
-            Self::Sqlite(conn) => diesel::RunQueryDsl::get_result(statement, &mut **conn),
+            Self::Sqlite(session) => diesel::RunQueryDsl::get_result(statement, session.aside()),
             Self::Postgres(session) => session.peek(statement),
         }
     }
 
-    /// The session of a writer that gathers rows in a unit of work; SQLite's writes each row at once.
+    /// The session of a writer that gathers rows in a unit of work.
     pub(crate) fn gathering(&mut self) -> Option<&mut PgSession> {
         match self {
             Self::Postgres(session) if session.is_writer() => Some(session),
@@ -88,17 +89,44 @@ impl Conn {
         }
     }
 
-    /// Forgets what was gathered since a savepoint that is taken back.
+    /// Whether SQLite's writer may gather new tasks, which it does not where each command stands by itself. A server's always
+    /// gathers.
+    pub(crate) const fn gather(&mut self, may_gather: bool) {
+        match self {
+            Self::Sqlite(session) => session.gather(may_gather),
+            Self::Postgres(_) => {}
+        }
+    }
+
+    /// The session that gathers new tasks now, of SQLite's writer.
+    pub(crate) const fn adding(&mut self) -> Option<&mut SqliteSession> {
+        match self {
+            Self::Sqlite(session) if session.is_gathering() => Some(session),
+            Self::Postgres(_) | Self::Sqlite(_) => None,
+        }
+    }
+
+    /// Writes what was gathered of new tasks; a server's waits for the end of its unit of work.
+    pub(crate) fn write(&mut self) -> QueryResult<()> {
+        match self {
+            Self::Sqlite(session) => session.written().map(drop),
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Forgets what was gathered since a savepoint, or in a transaction, that is taken back.
     pub(crate) fn forget(&mut self) {
-        if let Some(session) = self.gathering() {
-            session.forget();
+        match self {
+            Self::Sqlite(session) => session.forget(),
+            Self::Postgres(session) if session.is_writer() => session.forget(),
+            Self::Postgres(_) => {}
         }
     }
 
     /// Runs statements without binds and without rows.
     pub(crate) fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
         match self {
-            Self::Sqlite(conn) => conn.batch_execute(sql),
+            Self::Sqlite(session) => session.written()?.batch_execute(sql),
             Self::Postgres(session) => session.batch_execute(sql),
         }
     }
@@ -122,6 +150,6 @@ impl From<PgConn> for Conn {
 
 impl From<SqliteConnection> for Conn {
     fn from(conn: SqliteConnection) -> Self {
-        Self::Sqlite(Box::new(conn))
+        Self::Sqlite(Box::new(SqliteSession::new(conn)))
     }
 }

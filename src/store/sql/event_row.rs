@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use crate::sql::conn::Conn;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Integer, Nullable, SmallInt, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
 use domain::{AgentId, Event, EventKind, LaneId, Move, TaskId, TaskState, TenantId, Timestamp};
 use serde::Deserialize;
 
 use crate::sql::columns::{count, count_column};
 use crate::sql::failure::Failure;
-use crate::sql::statement::{Bound, statement};
+use crate::sql::rows::{self, row};
+use crate::sql::statement::statement;
 
 /// The columns of [`RawEvent`], in order.
 macro_rules! event_columns {
@@ -101,27 +100,15 @@ impl TryFrom<RawEvent> for LinkedEvent {
     }
 }
 
-/// Rows of one prepared insert. Fixed, so that two statements serve every batch: one for many, one for the rest.
-const ROWS: usize = 16;
-
 /// Writes events in order.
 pub(crate) fn insert(conn: &mut Conn, events: &[LinkedEvent]) -> Result<(), Failure> {
     match conn {
-        Conn::Sqlite(conn) => insert_in_chunks(conn, events),
+        Conn::Sqlite(session) => {
+            let rows: Vec<EventColumns<'_>> = events.iter().map(EventColumns::from).collect();
+            Ok(rows::insert(session.aside(), &rows)?)
+        }
         Conn::Postgres(session) => Ok(session.insert_events(events)?),
     }
-}
-
-fn insert_in_chunks(conn: &mut SqliteConnection, events: &[LinkedEvent]) -> Result<(), Failure> {
-    let rows: Vec<EventColumns<'_>> = events.iter().map(EventColumns::from).collect();
-    let (full, rest) = rows.as_chunks::<ROWS>();
-    for rows in full {
-        InsertEvents::<ROWS>(rows).execute(conn)?;
-    }
-    for row in rest {
-        InsertEvents::<1>(std::array::from_ref(row)).execute(conn)?;
-    }
-    Ok(())
 }
 
 /// An event as its columns hold it.
@@ -159,54 +146,26 @@ impl<'a> From<&'a LinkedEvent> for EventColumns<'a> {
     }
 }
 
-/// A fixed number of new rows.
-struct InsertEvents<'a, const N: usize>(&'a [EventColumns<'a>; N]);
-
-impl<const N: usize> QueryId for InsertEvents<'_, N> {
-    type QueryId = InsertEvents<'static, N>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl<const N: usize> RunQueryDsl<SqliteConnection> for InsertEvents<'_, N> {}
-
-impl<const N: usize> QueryFragment<Sqlite> for InsertEvents<'_, N> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql(
-            "INSERT INTO events (seq, at, tenant_id, kind, task_id, agent_id, attempt, lane_id, priority, \
-             task_prior_seq, correlation_id, data) VALUES ",
-        );
-        let mut before = "(";
-        for row in self.0 {
-            out.push_sql(before);
-            row.seq.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.at.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.tenant_id.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.kind.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.task_id.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.agent_id.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.attempt.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.lane_id.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.priority.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.task_prior_seq.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.correlation_id.bind_sqlite(out.reborrow())?;
-            out.push_sql(", ");
-            row.data.bind_sqlite(out.reborrow())?;
-            before = "), (";
-        }
-        out.push_sql(")");
-        Ok(())
-    }
-}
+row!(
+    EventColumns<'a>,
+    "INSERT INTO events (seq, at, tenant_id, kind, task_id, agent_id, attempt, lane_id, priority, task_prior_seq, \
+     correlation_id, data) VALUES ",
+    [
+        seq,
+        at,
+        tenant_id,
+        kind,
+        task_id,
+        agent_id,
+        attempt,
+        lane_id,
+        priority,
+        task_prior_seq,
+        correlation_id,
+        data,
+    ],
+    ""
+);
 
 statement! {
     /// Events after one, in order.

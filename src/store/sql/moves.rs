@@ -93,7 +93,7 @@ pub(crate) struct End<'a> {
 
 /// Ends the present attempt as decided: its row, the task's row and the event.
 pub(crate) fn end(batch: &mut Batch<'_>, task: &mut TaskRow, end: End<'_>) -> Result<(), Failure> {
-    let now = batch.now;
+    let (now, before) = (batch.now, task.clone());
     attempt_row::insert(batch.conn, task, end.outcome, &end.ending, now)?;
     let from = task.state;
     task.take(end.status, now);
@@ -125,7 +125,7 @@ pub(crate) fn end(batch: &mut Batch<'_>, task: &mut TaskRow, end: End<'_>) -> Re
     };
     let moved = Some(Move { from: Some(from), to: task.state, priority_from: None });
     batch.tell_task(task, Telling { kind, moved, correlation_id: end.correlation_id, data })?;
-    task.store(batch.conn)
+    task.store_since(batch.conn, &before)
 }
 
 /// A task beyond its close deadline is not tried again: what would wait after a timeout expires at once.

@@ -10,6 +10,7 @@ use domain::{AcceptedTask, Backoff, Labels, Name, TaskId, Timeouts, Timestamp};
 use crate::sql::columns;
 use crate::sql::failure::Failure;
 use crate::sql::statement::statement;
+use crate::sqlite::session::NewSpec;
 
 /// The columns of [`RawSpec`], in order.
 macro_rules! spec_columns {
@@ -83,6 +84,21 @@ impl Spec {
         let labels = columns::labels_column(&asked.labels)?;
         let backoff = columns::backoff_column(&asked.backoff)?;
         let timeouts = columns::timeouts_column(&asked.timeouts)?;
+        if let Some(session) = conn.adding() {
+            session.add_spec(NewSpec {
+                task: task.id.raw(),
+                title: asked.title.clone(),
+                kind: asked.kind.as_ref().map(|kind| kind.as_str().to_owned()),
+                labels,
+                backoff,
+                timeouts,
+                correlation_id: Arc::clone(&task.correlation_id),
+                created_by: task.created_by.clone(),
+                created_at: now.as_micros(),
+                input: asked.input.clone(),
+            });
+            return Ok(());
+        }
         conn.execute(InsertSpec {
             task: task.id.raw(),
             title: &asked.title,

@@ -213,6 +213,66 @@ impl TaskRow {
         Ok(())
     }
 
+    /// Writes what has changed since `before`: for what happens to every task a statement that names no more than that.
+    pub(crate) fn store_since(&self, conn: &mut Conn, before: &Self) -> Result<(), Failure> {
+        if conn.gathering().is_some() {
+            return self.store(conn);
+        }
+        if *self == before.begun_as(self) {
+            conn.execute(BeginTask {
+                id: self.id.raw(),
+                state: self.state.code(),
+                attempt: count_column(self.attempt),
+                started_at: micros(self.started_at),
+                agent_id: self.agent.map(AgentId::raw),
+                lease_expires_at: micros(self.lease_expires_at),
+                lease_cap_at: micros(self.lease_cap_at),
+                lease_ttl_ms: span_column(self.lease_ttl_ms),
+                last_event_seq: self.last_event_seq,
+            })?;
+        } else if *self == before.ended_as(self) {
+            conn.execute(EndTask {
+                id: self.id.raw(),
+                state: self.state.code(),
+                finished_at: micros(self.finished_at),
+                last_event_seq: self.last_event_seq,
+            })?;
+        } else {
+            return self.store(conn);
+        }
+        Ok(())
+    }
+
+    /// This row, if it had changed in what [`BeginTask`] writes, and become what `after` is.
+    fn begun_as(&self, after: &Self) -> Self {
+        Self {
+            state: after.state,
+            attempt: after.attempt,
+            wait_deadline_at: None,
+            started_at: after.started_at,
+            agent: after.agent,
+            lease_expires_at: after.lease_expires_at,
+            lease_cap_at: after.lease_cap_at,
+            lease_ttl_ms: after.lease_ttl_ms,
+            last_event_seq: after.last_event_seq,
+            ..self.clone()
+        }
+    }
+
+    /// The same of [`EndTask`].
+    fn ended_as(&self, after: &Self) -> Self {
+        Self {
+            state: after.state,
+            eligible_at: None,
+            wait_deadline_at: None,
+            finished_at: after.finished_at,
+            lease_expires_at: None,
+            lease_cap_at: None,
+            last_event_seq: after.last_event_seq,
+            ..self.clone()
+        }
+    }
+
     /// Writes the lease, which is all that changed.
     pub(crate) fn store_lease(&self, conn: &mut Conn, lease_expires_at: Timestamp) -> Result<(), Failure> {
         if let Some(session) = conn.gathering() {
@@ -229,7 +289,17 @@ impl TaskRow {
         if let Some(session) = conn.gathering() {
             return session.add_task(self.clone());
         }
-        let inserted = conn.execute(InsertTask {
+        let row = self.new_row();
+        if let Some(session) = conn.adding() {
+            // Of an id that is there already the batch hears when it is written.
+            session.add_task(row);
+            return Ok(true);
+        }
+        Ok(conn.execute(row)? > 0)
+    }
+
+    fn new_row(&self) -> InsertTask {
+        InsertTask {
             id: self.id.raw(),
             tenant_id: self.tenant.0,
             lane_id: self.lane.0,
@@ -247,8 +317,7 @@ impl TaskRow {
             lease_cap_at: micros(self.lease_cap_at),
             lease_ttl_ms: span_column(self.lease_ttl_ms),
             last_event_seq: self.last_event_seq,
-        })?;
-        Ok(inserted > 0)
+        }
     }
 }
 
@@ -312,6 +381,25 @@ statement! {
     ", agent_id = "; agent_id, ", lease_expires_at = "; lease_expires_at, ", lease_cap_at = "; lease_cap_at,
     ", lease_ttl_ms = "; lease_ttl_ms, ", cancel_requested_at = "; cancel_requested_at,
     ", expired_kind = "; expired_kind, ", last_event_seq = "; last_event_seq, " WHERE id = "; id
+}
+
+statement! {
+    /// What beginning an attempt changes.
+    BeginTask {
+        id: i64, state: i16, attempt: i32, started_at: Option<i64>, agent_id: Option<i64>, lease_expires_at: Option<i64>,
+        lease_cap_at: Option<i64>, lease_ttl_ms: i64, last_event_seq: i64,
+    } =
+    "UPDATE tasks SET wait_deadline_at = NULL, state = "; state, ", attempt = "; attempt,
+    ", started_at = "; started_at, ", agent_id = "; agent_id, ", lease_expires_at = "; lease_expires_at,
+    ", lease_cap_at = "; lease_cap_at, ", lease_ttl_ms = "; lease_ttl_ms, ", last_event_seq = "; last_event_seq,
+    " WHERE id = "; id
+}
+
+statement! {
+    /// What ending a task changes whose attempt succeeded.
+    EndTask { id: i64, state: i16, finished_at: Option<i64>, last_event_seq: i64 } =
+    "UPDATE tasks SET eligible_at = NULL, wait_deadline_at = NULL, lease_expires_at = NULL, lease_cap_at = NULL, \
+     state = "; state, ", finished_at = "; finished_at, ", last_event_seq = "; last_event_seq, " WHERE id = "; id
 }
 
 statement! {

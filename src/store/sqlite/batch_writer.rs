@@ -97,6 +97,7 @@ impl SqliteWriter {
             }
             Err(remedy) => {
                 open.go_back(nothing);
+                self.conn.forget();
                 // SQLite rolls back by itself after some errors; then there is nothing to roll back.
                 let _ = self.conn.batch_execute("ROLLBACK");
                 Err(remedy)
@@ -111,7 +112,7 @@ impl SqliteWriter {
     /// The connection, to set it to what a full or a read-only disk does.
     pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
         match &mut self.conn {
-            Conn::Sqlite(conn) => conn,
+            Conn::Sqlite(session) => session.aside(),
             Conn::Postgres(_) => panic!("this is SQLite's writer"),
         }
     }

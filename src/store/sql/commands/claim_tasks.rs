@@ -53,8 +53,9 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<C
                 lease_ttl_ms: command.lease_ttl_ms,
                 correlation_id: &spec.correlation_id,
             };
+            let before = task.clone();
             if moves::begin(batch, &mut task, &start)? {
-                task.store(batch.conn)?;
+                task.store_since(batch.conn, &before)?;
                 input_bytes += input.as_ref().map_or(0, |input| input.len());
                 claimed.push(moves::claimed(&task, spec, &lane, input)?);
             }

@@ -50,7 +50,7 @@ pub(super) fn look_up(
         Some(session) => session.key(tenant, &key.hash, guarded.code())?,
         None => {
             let load = LoadKey { tenant: tenant.0, hash: &key.hash, kind: guarded.code() };
-            batch.conn.get_result::<(i64, Vec<u8>, i64), _>(load).optional()?
+            batch.conn.peek::<(i64, Vec<u8>, i64), _>(load).optional()?
         }
     };
     Ok(match found {
@@ -75,7 +75,7 @@ pub(super) fn store(
         return Ok(());
     }
     let (hash, fingerprint) = (&key.hash[..], &key.fingerprint[..]);
-    batch.conn.execute(StoreKey { tenant: tenant.0, hash, kind, subject, fingerprint, expires_at })?;
+    batch.conn.execute_aside(StoreKey { tenant: tenant.0, hash, kind, subject, fingerprint, expires_at })?;
     Ok(())
 }
 

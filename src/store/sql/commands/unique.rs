@@ -20,7 +20,7 @@ pub(super) fn holder(batch: &mut Batch<'_>, tenant: TenantId, key: &str) -> Resu
         Some(session) => session.newest_of_key(tenant, key)?,
         None => {
             let load = NewestOfKey { tenant: tenant.0, key };
-            batch.conn.get_result::<(i64, Option<i64>), _>(load).optional()?
+            batch.conn.peek::<(i64, Option<i64>), _>(load).optional()?
         }
     };
     let Some((task, expires_at)) = newest else { return Ok(None) };
@@ -49,7 +49,13 @@ pub(super) fn take(
         session.take_key((tenant, key), task, since_seq, expires_at);
         return Ok(());
     }
-    batch.conn.execute(StoreUnique { tenant: tenant.0, key, since_seq, task: task.raw(), expires_at })?;
+    batch.conn.execute_aside(StoreUnique {
+        tenant: tenant.0,
+        key,
+        since_seq,
+        task: task.raw(),
+        expires_at,
+    })?;
     Ok(())
 }
 
