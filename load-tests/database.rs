@@ -6,23 +6,29 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 
-/// A server of this process.
+/// Schemas so far; this process has one server, however often it is asked for.
+static SCHEMAS: AtomicU32 = AtomicU32::new(0);
+
+/// The server of this process.
 pub struct Server {
     url: String,
-    schemas: AtomicU32,
 }
 
 impl Server {
-    /// Starts one.
+    /// Starts it, or takes the one that runs and removes what was stored so far: no hive may run on it.
     pub fn start() -> Result<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/postgres");
         let owner = std::process::id().to_string();
-        Ok(Self { url: told(Command::new(script).arg(owner).output()?)?, schemas: AtomicU32::new(0) })
+        let server = Self { url: told(Command::new(script).arg(owner).output()?)? };
+        for number in 0..SCHEMAS.load(Ordering::Relaxed) {
+            told(server.psql(&format!("DROP SCHEMA IF EXISTS run_{number} CASCADE")).output()?)?;
+        }
+        Ok(server)
     }
 
     /// A schema that nobody has used yet, by the URL that leads into it.
     pub fn schema(&self) -> Result<String> {
-        let name = format!("run_{}", self.schemas.fetch_add(1, Ordering::Relaxed));
+        let name = format!("run_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed));
         told(self.psql(&format!("CREATE SCHEMA {name}")).output()?)?;
         Ok(format!("{}?options=-csearch_path%3D{name}", self.url))
     }
@@ -42,6 +48,6 @@ impl Server {
 }
 
 fn told(output: Output) -> Result<String> {
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

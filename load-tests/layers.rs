@@ -16,6 +16,13 @@ pub struct Layer {
     pub micros_per_task: f64,
 }
 
+impl Layer {
+    /// Whether it is a word about the others, with their sum, in parentheses.
+    pub fn is_note(&self) -> bool {
+        self.layer.starts_with('(')
+    }
+}
+
 /// What each part of the writer took, over so many tasks since the hive began.
 pub async fn of(server: &Server, tasks: u64) -> Result<Vec<Layer>> {
     let text = server.metrics().await?;

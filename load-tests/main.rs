@@ -5,6 +5,7 @@
 //! and takes its share of the processors; both shares are in the report.
 
 mod agents;
+mod all;
 mod ceilings;
 mod commands;
 mod database;
@@ -18,6 +19,7 @@ mod layers;
 mod loopback;
 mod mixed;
 mod pace;
+mod page;
 mod peer;
 mod peer_worker;
 mod plan;
@@ -41,13 +43,13 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 use tokio::task::LocalSet;
 
 use crate::plan::Plan;
-use crate::report::{Case, Ceiling, Machine, Report};
+use crate::report::{Machine, Report};
 use crate::server::{Ground, Server};
 use crate::slow_disk::SlowDisk;
 
@@ -60,9 +62,14 @@ const RUNS: usize = 3;
 
 /// Measures a hive from outside.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
+    /// What else there is to do.
+    #[command(subcommand)]
+    other: Option<Other>,
     /// What to measure.
-    scenario: Scenario,
+    #[arg(required = true)]
+    scenario: Option<Scenario>,
     /// Clients at a time, in place of those of the scenario.
     #[arg(long)]
     clients: Option<usize>,
@@ -81,12 +88,19 @@ struct Arguments {
     /// One run of two seconds of each case, to see whether everything works.
     #[arg(long)]
     quick: bool,
-    /// Prints JSON instead of text.
+    /// Prints JSON instead of text; `all` prints a line for each scenario.
     #[arg(long)]
     json: bool,
-    /// Writes the report as JSON into this folder, too.
-    #[arg(long)]
+    /// Writes the report into this folder, too: as JSON, as Markdown, and as a page with plots.
+    #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+}
+
+/// What measures nothing.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Makes a page with plots of all reports in a folder.
+    Page(page::Arguments),
 }
 
 /// Which database.
@@ -135,6 +149,8 @@ enum Scenario {
     Peer,
     /// Other tasks beside a process that prints without end; needs neither clients nor runs.
     Flood,
+    /// All above that have cases and runs, one after the other; with `--quick` in less than ten minutes.
+    All,
 }
 
 fn main() -> Result<()> {
@@ -151,29 +167,89 @@ fn main() -> Result<()> {
         Some(loopback::PLAIN_FRAMES) => return loopback::write_plainly(words),
         _ => {}
     }
-    let arguments = Arguments::parse();
-    // Load that does not wait for answers needs connections as long as there are none.
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let all = rustix::process::Rlimit { current: files.maximum, maximum: files.maximum };
-    rustix::process::setrlimit(rustix::process::Resource::Nofile, all)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, measure(&arguments))
+    match Arguments::parse() {
+        Arguments { other: Some(Other::Page(arguments)), .. } => page::make(&arguments),
+        Arguments { scenario: None, .. } => bail!("say what to measure; --help lists it"),
+        arguments @ Arguments { scenario: Some(scenario), .. } => {
+            // Load that does not wait for answers needs connections as long as there are none.
+            let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+            let all = rustix::process::Rlimit { current: files.maximum, maximum: files.maximum };
+            rustix::process::setrlimit(rustix::process::Resource::Nofile, all)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            LocalSet::new().block_on(&runtime, measure(&arguments, scenario))
+        }
+    }
 }
 
-async fn measure(arguments: &Arguments) -> Result<()> {
+impl Arguments {
+    /// How long each run counts, of what usually takes so long.
+    fn time(&self, usual: Duration) -> Duration {
+        match self.seconds {
+            Some(seconds) => Duration::from_secs(seconds),
+            None if self.quick => QUICK_TIME,
+            None => usual,
+        }
+    }
+
+    /// Runs of each case where nothing else was said.
+    const fn usual_runs(&self) -> usize {
+        if self.quick { 1 } else { RUNS }
+    }
+
+    /// With a ground of its own.
+    fn plan(&self, usual: Duration, runs: usize) -> Result<Plan> {
+        let (time, runs, ground) = (self.time(usual), self.runs.unwrap_or(runs), self.ground()?);
+        Ok(Plan { clients: self.clients, time, runs, ground, is_quick: self.quick })
+    }
+
+    /// What the hives stand on.
+    fn ground(&self) -> Result<Ground> {
+        let is_sqlite = self.database == Database::Sqlite;
+        let delay = Duration::from_micros(self.sync_delay_us);
+        ensure!(
+            is_sqlite || delay.is_zero(),
+            "--sync-delay-us delays the syncs of the hive, and PostgreSQL has its own"
+        );
+        Ok(Ground {
+            database: if is_sqlite { None } else { Some(Rc::new(database::Server::start()?)) },
+            disk: if delay.is_zero() { None } else { Some(Rc::new(SlowDisk::of(delay)?)) },
+        })
+    }
+}
+
+async fn measure(arguments: &Arguments, scenario: Scenario) -> Result<()> {
     let is_sqlite = arguments.database == Database::Sqlite;
-    let time = |usual| match arguments.seconds {
-        Some(seconds) => Duration::from_secs(seconds),
-        None if arguments.quick => QUICK_TIME,
-        None => usual,
-    };
-    let once = if arguments.quick { 1 } else { RUNS };
-    let plan = |usual: Duration, runs: usize| -> Result<Plan> {
-        let runs = arguments.runs.unwrap_or(runs);
-        let ground = ground(arguments)?;
-        Ok(Plan { clients: arguments.clients, time: time(usual), runs, ground, is_quick: arguments.quick })
-    };
-    let (name, about, (cases, ceilings)) = match arguments.scenario {
+    match scenario {
+        Scenario::All => all::measure(arguments).await,
+        Scenario::Cli => {
+            ensure!(is_sqlite, "commands about files are among those that are measured: on SQLite");
+            commands::measure(&Server::start(&Ground::default()).await?, arguments.json)
+        }
+        Scenario::Peer => {
+            let plan = arguments.plan(TIME, arguments.usual_runs())?;
+            told_as_peer(arguments, &peer::measure(&plan).await?)
+        }
+        Scenario::Flood => {
+            ensure!(is_sqlite, "what a file grows by is among what is measured: on SQLite");
+            flood::measure(arguments.time(TIME), arguments.json).await
+        }
+        _ => {
+            let report = report_of(arguments, scenario).await?;
+            if let Some(folder) = &arguments.out {
+                page::write_report(folder, &report)?;
+            }
+            let json = || serde_json::to_string_pretty(&report);
+            print!("{}", if arguments.json { json()? + "\n" } else { print::text(&report) });
+            Ok(())
+        }
+    }
+}
+
+/// Measures what has cases and runs.
+async fn report_of(arguments: &Arguments, scenario: Scenario) -> Result<Report> {
+    let plan = |usual, runs| arguments.plan(usual, runs);
+    let once = arguments.usual_runs();
+    let (name, about, (cases, ceilings)) = match scenario {
         Scenario::Submit => ("submit", submit::ABOUT, submit::measure(&plan(TIME, once)?).await?),
         Scenario::EndToEnd => {
             ("end_to_end", end_to_end::ABOUT, end_to_end::measure(&plan(TIME, once)?).await?)
@@ -184,19 +260,26 @@ async fn measure(arguments: &Arguments) -> Result<()> {
         Scenario::Mixed => ("mixed", mixed::ABOUT, mixed::measure(&plan(mixed::TIME, 1)?).await?),
         Scenario::Growth => ("growth", growth::ABOUT, growth::measure(&plan(TIME, 1)?).await?),
         Scenario::FanOut => ("fan_out", fan_out::ABOUT, fan_out::measure(&plan(TIME, once)?).await?),
-        Scenario::Peer => return told_as_peer(arguments, &peer::measure(&plan(TIME, once)?).await?),
         Scenario::Idle => ("idle", idle::ABOUT, idle::measure(&plan(TIME, once)?).await?),
         Scenario::Soak => ("soak", soak::ABOUT, soak::measure(&plan(soak::TIME, 1)?).await?),
-        Scenario::Cli => {
-            ensure!(is_sqlite, "commands about files are among those that are measured: on SQLite");
-            return commands::measure(&Server::start(&Ground::default()).await?, arguments.json);
-        }
-        Scenario::Flood => {
-            ensure!(is_sqlite, "what a file grows by is among what is measured: on SQLite");
-            return flood::measure(time(TIME), arguments.json).await;
+        Scenario::All | Scenario::Cli | Scenario::Flood | Scenario::Peer => {
+            bail!("{scenario:?} has no cases and runs")
         }
     };
-    told(arguments, name, about, (cases, ceilings))
+    Ok(Report {
+        scenario: name.to_owned(),
+        database: match arguments.sync_delay_us {
+            0 => arguments.database.name().to_owned(),
+            delay => format!("{}+{delay}us", arguments.database.name()),
+        },
+        about: about.to_owned(),
+        date: now("+%F")?,
+        version: version(),
+        command: command(),
+        machine: Machine::here()?,
+        cases,
+        ceilings,
+    })
 }
 
 /// Prints the records of a comparison, a line each, and adds them to those in the folder that was asked for.
@@ -211,49 +294,10 @@ fn told_as_peer(arguments: &Arguments, records: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// What the hives stand on.
-fn ground(arguments: &Arguments) -> Result<Ground> {
-    let is_sqlite = arguments.database == Database::Sqlite;
-    let delay = Duration::from_micros(arguments.sync_delay_us);
-    ensure!(
-        is_sqlite || delay.is_zero(),
-        "--sync-delay-us delays the syncs of the hive, and PostgreSQL has its own"
-    );
-    Ok(Ground {
-        database: if is_sqlite { None } else { Some(Rc::new(database::Server::start()?)) },
-        disk: if delay.is_zero() { None } else { Some(Rc::new(SlowDisk::of(delay)?)) },
-    })
-}
-
-/// Prints what was measured, and writes it down where that was asked for.
-fn told(
-    arguments: &Arguments,
-    name: &str,
-    about: &str,
-    (cases, ceilings): (Vec<Case>, Vec<Ceiling>),
-) -> Result<()> {
+/// How this program was called.
+fn command() -> String {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let report = Report {
-        scenario: name.to_owned(),
-        database: match arguments.sync_delay_us {
-            0 => arguments.database.name().to_owned(),
-            delay => format!("{}+{delay}us", arguments.database.name()),
-        },
-        about: about.to_owned(),
-        date: now("+%F")?,
-        version: version(),
-        command: format!("cargo run --release -p load-tests -- {}", words.join(" ")),
-        machine: Machine::here()?,
-        cases,
-        ceilings,
-    };
-    let json = serde_json::to_string_pretty(&report)? + "\n";
-    if let Some(folder) = &arguments.out {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join(format!("{name}-{}.json", report.database)), &json)?;
-    }
-    print!("{}", if arguments.json { json } else { print::text(&report) });
-    Ok(())
+    format!("cargo run --release -p load-tests -- {}", words.join(" "))
 }
 
 /// The time in UTC, in a form of `date`.

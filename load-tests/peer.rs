@@ -17,7 +17,7 @@ use crate::latency::submit_at;
 use crate::peer_worker::{Seen, WorkerProcess};
 use crate::plan::{Plan, rate};
 use crate::process::{Snapshot, rss_and_pss_mib};
-use crate::report::Latency;
+use crate::report::{Latency, Machine};
 use crate::sample::Sample;
 use crate::server::Server;
 use crate::submit;
@@ -85,7 +85,8 @@ async fn record(plan: &Plan, number: usize) -> Result<Value> {
     phases.insert("idle".to_owned(), idle.end(json!({}))?);
     Ok(json!({
         "peer": name, "desc": "Agent Hive, HTTP submits, a worker over a session", "durability": durability, "rep": number,
-        "when": crate::now("+%F %T")?, "version": crate::version(), "slowsync_us": plan.delay_us(),
+        "when": crate::now("+%F %T")?, "version": crate::version(), "command": crate::command(),
+        "machine": Machine::here()?, "slowsync_us": plan.delay_us(),
         "server_mem_fresh_mib": {"rss": rss, "pss": pss}, "phases": phases,
     }))
 }

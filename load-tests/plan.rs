@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::layers;
 use crate::process::own_cpu;
@@ -40,7 +40,7 @@ impl Plan {
     {
         let mut runs = Vec::new();
         for number in 1..=self.runs.max(1) {
-            let done = run(self.serve().await?).await?;
+            let done = run(self.serve().await?).await.with_context(|| format!("{name}, run {number}"))?;
             eprintln!("{name}, run {number} of {}: {:.0} {unit}/s", self.runs.max(1), done.per_second);
             runs.push(done);
         }

@@ -136,6 +136,13 @@ impl Machine {
     }
 }
 
+impl Run {
+    /// The layers, which follow one another: together they are what a task costs.
+    pub fn parts(&self) -> impl Iterator<Item = &Layer> {
+        self.layers.iter().filter(|layer| !layer.is_note())
+    }
+}
+
 impl Latency {
     /// Of microseconds.
     pub fn of(histogram: &Histogram<u64>) -> Self {

@@ -17,7 +17,7 @@ pub const ABOUT: &str = "The mixed load for a long time; counts requests, and lo
 const RATE: f64 = 867.5;
 /// How long it lasts, unless another time was asked for.
 pub const TIME: Duration = Duration::from_secs(1_800);
-/// How often the hive is looked at.
+/// How often the hive is looked at; a short run is looked at ten times.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Measures it.
@@ -29,13 +29,14 @@ pub async fn measure(plan: &Plan) -> Result<(Vec<Case>, Vec<Ceiling>)> {
 
 async fn watched(server: Server, plan: &Plan) -> Result<Run> {
     let process = server.process();
+    let look = LOOK.min(plan.time / 10);
     let looking = async {
         let mut seen = Vec::new();
         let began = Instant::now();
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(look).await;
             seen.push((began.elapsed(), process::rss_mib(process)?, process::threads_and_files(process)?));
-            if began.elapsed() + LOOK > plan.time {
+            if began.elapsed() + look > plan.time {
                 return anyhow::Ok(seen);
             }
         }
