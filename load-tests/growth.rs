@@ -54,10 +54,14 @@ pub async fn measure(plan: &Plan) -> Result<(Vec<Case>, Vec<Ceiling>)> {
         if missing > 0 {
             figures.insert("tasks per second while it was filled".to_owned(), filled_per_second);
         }
-        eprintln!("{size} tasks wait: {:.0} tasks/s, {micros:.1} µs a task", run.per_second);
+        let name = match size / 1_000_000 {
+            0 => format!("{size} tasks wait"),
+            millions => format!("{millions} million tasks wait"),
+        };
+        eprintln!("{name}: {:.0} tasks/s, {micros:.1} µs a task", run.per_second);
         // Its layers are sums since the start, not of this size.
         let run = Run { layers: Vec::new(), figures, ..run };
-        cases.push(Case { name: format!("{size} tasks wait"), unit: "tasks".to_owned(), runs: vec![run] });
+        cases.push(Case { name, unit: "tasks".to_owned(), runs: vec![run] });
     }
     Ok((cases, Vec::new()))
 }
