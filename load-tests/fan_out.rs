@@ -115,7 +115,11 @@ async fn fan_out(
     ensure!(seen.gaps.get() == 0, "readers lack events that they were not told of");
     ensure!(steady == (expected, 0), "{} of {expected} deliveries, {} skipped", steady.0, steady.1);
     ensure!(timed == expected, "{timed} of {expected} deliveries were timed");
+    let told = ws_metrics(&server).await?;
     let figures = [
+        ("never read: times that their sockets took nothing", total(&told["hive_ws_backpressure_total"])),
+        ("never read: events that were skipped", total(&told["hive_ws_drops_total"])),
+        ("never read: sessions that were closed", total(&told["hive_ws_disconnections_total"])),
         ("KiB a session", (rss_mib - rss_before) * 1_024.0 / lossy(sessions)),
         ("sessions that never read", lossy(mutes.len())),
         ("bytes a frame", lossy(frame_bytes.get())),
@@ -331,6 +335,21 @@ async fn bursts(server: &Server, places: &[Rc<Cell<u64>>], seen: &Seen, plan: &P
     }
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().context("a burst")
+}
+
+/// What the hive counted of its sessions. None of the readers is closed, or skips an event, while this is asked for.
+async fn ws_metrics(server: &Server) -> Result<Value> {
+    let url = format!("{}/api/dashboard/metrics/websockets", server.url);
+    let request = server.client.get(url).bearer_auth(&server.token).header("accept", "application/json");
+    Ok(request.send().await?.error_for_status()?.json().await?)
+}
+
+/// A count, over all its labels.
+fn total(count: &Value) -> f64 {
+    match count {
+        Value::Object(parts) => parts.values().map(total).sum(),
+        one => one.as_f64().unwrap_or_default(),
+    }
 }
 
 /// Exact up to 2^53.

@@ -75,7 +75,7 @@ async fn record(plan: &Plan, number: usize) -> Result<Value> {
     phases.insert("bulk".to_owned(), bulk(plan, &server).await?);
     phases.insert("drain".to_owned(), drain(plan, &server).await?);
     let server = plan.serve().await?;
-    let worker = Worker::start(&server).await?;
+    let worker = worker(&server).await?;
     phases.insert("e2e".to_owned(), end_to_end(plan, &server, &worker).await?);
     for (name, per_second) in [("lat100", 100.0), ("lat500", 500.0)] {
         phases.insert(name.to_owned(), latency(plan, &server, &worker, per_second).await?);
@@ -132,21 +132,21 @@ async fn bulk(plan: &Plan, server: &Server) -> Result<Value> {
 
 async fn drain(plan: &Plan, server: &Server) -> Result<Value> {
     let wanted = tasks(plan);
-    let worker = Worker::start(server).await?;
+    let worker = worker(server).await?;
     let phase = Phase::begin(server, Some(&worker))?;
-    let seen = worker.process.until(TIME_MAX, |count| count.done >= wanted).await?.count;
+    let seen = worker.until(TIME_MAX, |count| count.done >= wanted).await?.count;
     let seconds = seconds_between(seen.first_start, seen.last_done);
     phase.end(json!({
         "done": seen.done, "wanted": wanted, "complete": seen.done >= wanted, "secs": seconds, "rate": rate(seen.done, seconds),
     }))
 }
 
-async fn end_to_end(plan: &Plan, server: &Server, worker: &Worker) -> Result<Value> {
+async fn end_to_end(plan: &Plan, server: &Server, worker: &WorkerProcess) -> Result<Value> {
     let (phase, tally) = (Phase::begin(server, Some(worker))?, counted(TIME_MAX)?);
     let began = crate::task::micros_now();
     submit_singly(server, &tally, &Numbers::up_to(tasks(plan))).await?;
     let (wanted, submit_seconds) = (tally.all(), phase.seconds());
-    let Seen { count: seen, starts } = worker.process.until(TIME_MAX, |count| count.done >= wanted).await?;
+    let Seen { count: seen, starts } = worker.until(TIME_MAX, |count| count.done >= wanted).await?;
     let seconds = seconds_between(began, seen.last_done);
     let told = json!({
         "done": seen.done, "wanted": wanted, "complete": seen.done >= wanted, "secs": seconds, "rate": rate(seen.done, seconds),
@@ -161,45 +161,39 @@ fn seconds_between(first: u64, last: u64) -> f64 {
     Duration::from_micros(last.saturating_sub(first)).as_secs_f64()
 }
 
-async fn latency(plan: &Plan, server: &Server, worker: &Worker, per_second: f64) -> Result<Value> {
-    worker.process.clear().await?;
+async fn latency(plan: &Plan, server: &Server, worker: &WorkerProcess, per_second: f64) -> Result<Value> {
+    worker.clear().await?;
     let phase = Phase::begin(server, Some(worker))?;
     let time = shortened(plan, LATENCY);
     let (begin, tally) = (Instant::now(), counted(time)?);
     submit_at(server, per_second, (begin, begin + time), &tally).await?;
     let wanted = tally.all();
-    let Seen { count, starts } = worker.process.until(STARTS_WITHIN, |count| count.started >= wanted).await?;
+    let Seen { count, starts } = worker.until(STARTS_WITHIN, |count| count.started >= wanted).await?;
     phase.end(with(json!({"rate_asked": per_second, "started": count.started, "wanted": wanted}), &starts))
 }
 
-/// A worker process, and the agent whose work it does.
-struct Worker {
-    process: WorkerProcess,
-}
-
-impl Worker {
-    async fn start(server: &Server) -> Result<Self> {
-        let agent = server.agent("peer", SLOTS, &[]).await?;
-        Ok(Self { process: WorkerProcess::start(&server.place(), &agent, SLOTS).await? })
-    }
+/// A worker process, for an agent of its own.
+async fn worker(server: &Server) -> Result<WorkerProcess> {
+    let agent = server.agent("peer", SLOTS, &[]).await?;
+    WorkerProcess::start(&server.place(), &agent, SLOTS).await
 }
 
 /// A phase that is under way: what its processes took so far.
 struct Phase<'a> {
     server: &'a Server,
-    worker: Option<&'a Worker>,
+    worker: Option<&'a WorkerProcess>,
     began: Instant,
     before: Snapshot,
 }
 
 impl<'a> Phase<'a> {
-    fn begin(server: &'a Server, worker: Option<&'a Worker>) -> Result<Self> {
+    fn begin(server: &'a Server, worker: Option<&'a WorkerProcess>) -> Result<Self> {
         let before = Self::look(server, worker)?;
         Ok(Self { server, worker, began: Instant::now(), before })
     }
 
-    fn look(server: &Server, worker: Option<&Worker>) -> Result<Snapshot> {
-        let worker = worker.map_or(Ok(Duration::ZERO), |worker| crate::process::cpu(worker.process.id()?))?;
+    fn look(server: &Server, worker: Option<&WorkerProcess>) -> Result<Snapshot> {
+        let worker = worker.map_or(Ok(Duration::ZERO), |worker| crate::process::cpu(worker.id()?))?;
         Snapshot::look(&server.data(), server.cpu()? + server.database_cpu()?, worker)
     }
 
@@ -224,7 +218,7 @@ impl<'a> Phase<'a> {
             "_server_rss_mib": rss, "_server_pss_mib": pss,
         });
         if let Some(worker) = self.worker {
-            let (rss, pss) = rss_and_pss_mib(worker.process.id()?)?;
+            let (rss, pss) = rss_and_pss_mib(worker.id()?)?;
             all["_worker_rss_mib"] = json!(rss);
             all["_worker_pss_mib"] = json!(pss);
         }

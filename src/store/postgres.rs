@@ -21,7 +21,6 @@ pub(crate) mod open;
 pub(crate) mod remedy;
 pub(crate) mod rows;
 pub(crate) mod session;
-mod spec_columns;
 mod stores;
 mod tls;
 mod turn;

@@ -7,14 +7,13 @@ use domain::{AcceptedTask, AgentId, LaneId, TaskId, TenantId, Timestamp};
 use super::fetch::{RawHead, RawKey, learn_heads};
 use super::loads::{LoadKeys, LoadSpecs, LoadStandings, LoadUniques, LockHeads, LockTasks};
 use super::session::PgSession;
-use super::spec_columns::SpecColumns;
 use super::unit::{KeyRow, NewUnique, SpecSlot};
 use crate::sql::agent_row::Standing;
 use crate::sql::attempt_row::AttemptColumns;
 use crate::sql::commands::claim_tasks::understood;
 use crate::sql::failure::Failure;
 use crate::sql::queries::tasks::LoadInput;
-use crate::sql::spec_row::{RawSpec, Spec};
+use crate::sql::spec_row::{RawSpec, Spec, SpecColumns};
 use crate::sql::task_row::{RawTask, TaskRow};
 
 /// Heads that are read at a time where a claim finds fewer than it may take.

@@ -9,10 +9,9 @@ use std::sync::Arc;
 
 use domain::{TaskId, TaskState};
 
-use super::spec_columns::SpecColumns;
 use crate::sql::agent_row::Standing;
 use crate::sql::attempt_row::AttemptColumns;
-use crate::sql::spec_row::Spec;
+use crate::sql::spec_row::{Spec, SpecColumns};
 use crate::sql::task_row::TaskRow;
 
 /// What becomes of a row when the transaction ends.

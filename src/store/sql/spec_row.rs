@@ -10,7 +10,6 @@ use domain::{AcceptedTask, Backoff, Labels, Name, TaskId, Timeouts, Timestamp};
 use crate::sql::columns;
 use crate::sql::failure::Failure;
 use crate::sql::statement::statement;
-use crate::sqlite::session::NewSpec;
 
 /// The columns of [`RawSpec`], in order.
 macro_rules! spec_columns {
@@ -80,37 +79,12 @@ impl Spec {
         if let Some(session) = conn.gathering() {
             return session.add_spec(task, now);
         }
-        let asked = &task.asked;
-        let labels = columns::labels_column(&asked.labels)?;
-        let backoff = columns::backoff_column(&asked.backoff)?;
-        let timeouts = columns::timeouts_column(&asked.timeouts)?;
+        let columns = SpecColumns::of(task, now)?;
         if let Some(session) = conn.adding() {
-            session.add_spec(NewSpec {
-                task: task.id.raw(),
-                title: asked.title.clone(),
-                kind: asked.kind.as_ref().map(|kind| kind.as_str().to_owned()),
-                labels,
-                backoff,
-                timeouts,
-                correlation_id: Arc::clone(&task.correlation_id),
-                created_by: task.created_by.clone(),
-                created_at: now.as_micros(),
-                input: asked.input.clone(),
-            });
+            session.add_spec(columns);
             return Ok(());
         }
-        conn.execute(InsertSpec {
-            task: task.id.raw(),
-            title: &asked.title,
-            kind: asked.kind.as_ref().map(Name::as_str),
-            labels: labels.as_deref(),
-            backoff: backoff.as_deref(),
-            timeouts: timeouts.as_deref(),
-            correlation_id: &task.correlation_id,
-            created_by: &task.created_by,
-            created_at: now.as_micros(),
-            input: asked.input.as_deref(),
-        })?;
+        conn.execute(InsertSpec::from(&columns))?;
         Ok(())
     }
 
@@ -119,6 +93,57 @@ impl Spec {
         let labels = columns::labels_column(labels)?;
         conn.execute(StoreLabels { task: task.raw(), labels: labels.as_deref() })?;
         Ok(())
+    }
+}
+
+/// What was asked for, as its columns hold it until it is written.
+#[derive(Debug)]
+pub(crate) struct SpecColumns {
+    pub task: i64,
+    pub title: String,
+    pub kind: Option<String>,
+    pub labels: Option<String>,
+    pub backoff: Option<String>,
+    pub timeouts: Option<String>,
+    pub correlation_id: Arc<str>,
+    pub created_by: String,
+    pub created_at: i64,
+    pub input: Option<Arc<str>>,
+}
+
+impl SpecColumns {
+    /// The row of a task that is being accepted.
+    pub(crate) fn of(task: &AcceptedTask, now: Timestamp) -> Result<Self, Failure> {
+        let asked = &task.asked;
+        Ok(Self {
+            task: task.id.raw(),
+            title: asked.title.clone(),
+            kind: asked.kind.as_ref().map(Name::as_str).map(str::to_owned),
+            labels: columns::labels_column(&asked.labels)?,
+            backoff: columns::backoff_column(&asked.backoff)?,
+            timeouts: columns::timeouts_column(&asked.timeouts)?,
+            correlation_id: Arc::clone(&task.correlation_id),
+            created_by: task.created_by.clone(),
+            created_at: now.as_micros(),
+            input: asked.input.as_ref().map(Arc::clone),
+        })
+    }
+}
+
+impl<'a> From<&'a SpecColumns> for InsertSpec<'a> {
+    fn from(spec: &'a SpecColumns) -> Self {
+        Self {
+            task: spec.task,
+            title: &spec.title,
+            kind: spec.kind.as_deref(),
+            labels: spec.labels.as_deref(),
+            backoff: spec.backoff.as_deref(),
+            timeouts: spec.timeouts.as_deref(),
+            correlation_id: &spec.correlation_id,
+            created_by: &spec.created_by,
+            created_at: spec.created_at,
+            input: spec.input.as_deref(),
+        }
     }
 }
 

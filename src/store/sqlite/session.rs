@@ -4,13 +4,11 @@
 //! Invariant: whoever reads or writes what tasks are about finds each that was added before. Rows are gathered only where a
 //! batch is applied together; one that is there already fails the batch, which is then applied command by command.
 
-use std::sync::Arc;
-
 use diesel::result::QueryResult;
 use diesel::sqlite::SqliteConnection;
 
 use crate::sql::rows::{self, row};
-use crate::sql::spec_row::InsertSpec;
+use crate::sql::spec_row::{InsertSpec, SpecColumns};
 use crate::sql::task_row::InsertTask;
 
 /// The stored number of a task's state, as it stands in the statement for [`Ready`].
@@ -22,7 +20,7 @@ pub(crate) struct SqliteSession {
     is_gathering: bool,
     ready: Vec<Ready>,
     tasks: Vec<InsertTask>,
-    specs: Vec<NewSpec>,
+    specs: Vec<SpecColumns>,
 }
 
 /// A task that waits to begin and has no deadline, as most are: the rest of its row is the same for all of them.
@@ -33,20 +31,6 @@ struct Ready {
     priority: i16,
     attempts_max: i32,
     last_event_seq: i64,
-}
-
-/// What was asked for, as its columns hold it.
-pub(crate) struct NewSpec {
-    pub task: i64,
-    pub title: String,
-    pub kind: Option<String>,
-    pub labels: Option<String>,
-    pub backoff: Option<String>,
-    pub timeouts: Option<String>,
-    pub correlation_id: Arc<str>,
-    pub created_by: String,
-    pub created_at: i64,
-    pub input: Option<Arc<str>>,
 }
 
 impl SqliteSession {
@@ -86,7 +70,7 @@ impl SqliteSession {
     }
 
     /// Adds what was asked for.
-    pub(crate) fn add_spec(&mut self, spec: NewSpec) {
+    pub(crate) fn add_spec(&mut self, spec: SpecColumns) {
         self.specs.push(spec);
     }
 
@@ -135,23 +119,6 @@ impl Ready {
             return None;
         };
         Some(Self { id, tenant_id, lane_id, priority, attempts_max, last_event_seq })
-    }
-}
-
-impl<'a> From<&'a NewSpec> for InsertSpec<'a> {
-    fn from(spec: &'a NewSpec) -> Self {
-        Self {
-            task: spec.task,
-            title: &spec.title,
-            kind: spec.kind.as_deref(),
-            labels: spec.labels.as_deref(),
-            backoff: spec.backoff.as_deref(),
-            timeouts: spec.timeouts.as_deref(),
-            correlation_id: &spec.correlation_id,
-            created_by: &spec.created_by,
-            created_at: spec.created_at,
-            input: spec.input.as_deref(),
-        }
     }
 }
 
