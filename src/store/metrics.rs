@@ -23,7 +23,7 @@ pub struct Metrics {
     pub writer_commit_seconds: Histogram,
     /// Parts of a batch, in seconds, by kind. On a server its round trips: `begin` (all rows that were foreseen), `read` and
     /// `write` (one statement that was not), `settle` (rows before such a statement), `commit`. Of a file `apply` (all
-    /// statements) and `commit` (with the sync).
+    /// statements) and `commit` (with the sync); between batches, seldom, `restart` and `truncate` of its log.
     pub writer_statement_seconds: HistogramVec,
     /// Commands, by kind and outcome: `applied`, `refused`, `unavailable`, `overloaded`.
     pub writer_commands: IntCounterVec,
@@ -35,7 +35,7 @@ pub struct Metrics {
     pub reader_query_seconds: HistogramVec,
     /// Connections of readers, by state: `busy`, `idle`; and reads that are `waiting` for one.
     pub reader_connections: IntGaugeVec,
-    /// Checkpoints of the write-ahead log, by mode (`passive`, `truncate`) and result (`done`, `busy`, `failed`).
+    /// Checkpoints of the write-ahead log, by mode (`passive`, `restart`, `truncate`) and result (`done`, `busy`, `failed`).
     pub checkpoint_runs: IntCounterVec,
     /// Size of the write-ahead log, in bytes, as last seen.
     pub wal_bytes: IntGauge,

@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
 use domain::{Secret, Timestamp};
 
-use crate::checkpointer::CheckpointLoop;
+use crate::checkpointer::{CheckpointLoop, Rewind};
 use crate::clock::Clock;
 use crate::error::OpenError;
 use crate::metrics::Metrics;
@@ -171,7 +171,8 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
     drop(conn);
     let clock = clock.not_before(standing.last_at);
     let metrics = Metrics::new().map_err(|error| OpenError::Database(error.to_string()))?;
-    let (writer, writer_loop) = writer(options, &database, &clock, &metrics);
+    let rewind = Rewind::default();
+    let (writer, writer_loop) = writer(options, &database, &rewind, &clock, &metrics);
     let readers = Readers::new(options, Database::Sqlite(database.clone()), clock.clone(), metrics.clone());
     tracing::info!(
         path = %database.display(),
@@ -184,7 +185,7 @@ fn open_file(options: &OpenOptions, clock: Clock, lock: FolderLock) -> Result<St
         readers,
         writer,
         writer_loop,
-        checkpoint_loop: CheckpointLoop::new(database, metrics.clone()),
+        checkpoint_loop: CheckpointLoop::new(database, rewind, metrics.clone()),
         clock,
         metrics,
         epoch: standing.epoch,
@@ -285,14 +286,16 @@ fn server_writer(
 fn writer(
     options: &OpenOptions,
     database: &Path,
+    rewind: &Rewind,
     clock: &Clock,
     metrics: &Metrics,
 ) -> (WriterHandle, WriterLoop) {
     let (database, lanes_max) = (database.to_owned(), options.lanes_max);
-    let (clock, counted) = (clock.clone(), metrics.clone());
+    let (rewind, clock, counted) = (rewind.clone(), clock.clone(), metrics.clone());
     let open = move || {
-        let writer: Box<dyn BatchWriter> =
-            Box::new(SqliteWriter::open(&database, lanes_max, clock.clone(), counted.clone())?);
+        let (rewind, clock) = (rewind.clone(), clock.clone());
+        let writer = SqliteWriter::open(&database, lanes_max, rewind, clock, counted.clone())?;
+        let writer: Box<dyn BatchWriter> = Box::new(writer);
         Ok(writer)
     };
     writer::writer(options.writer_queue, options.timeouts.slow, metrics.clone(), Box::new(open))

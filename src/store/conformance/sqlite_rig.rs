@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Rig;
 use super::world::BEGIN;
-use crate::checkpointer::CheckpointLoop;
+use crate::checkpointer::{CheckpointLoop, Rewind};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::open::{FolderLock, OpenOptions, open_at};
@@ -24,6 +24,7 @@ pub(crate) struct SqliteRig {
     parts: Option<Parts>,
     clock: Clock,
     lanes_max: u32,
+    rewind: Rewind,
     folder: TempDir,
 }
 
@@ -51,9 +52,9 @@ impl SqliteRig {
         connection::wal_path(&self.database())
     }
 
-    /// A checkpointer of its own.
+    /// A checkpointer of its own, which the writer listens to.
     pub fn checkpoint_loop(&self) -> CheckpointLoop {
-        CheckpointLoop::new(self.database(), Metrics::new().unwrap())
+        CheckpointLoop::new(self.database(), self.rewind.clone(), Metrics::new().unwrap())
     }
 
     /// The folder.
@@ -81,7 +82,13 @@ impl Rig for SqliteRig {
 
     fn with_lanes(lanes_max: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut rig = Self { parts: None, clock: Clock::stopped_at(BEGIN), lanes_max, folder };
+        let mut rig = Self {
+            parts: None,
+            clock: Clock::stopped_at(BEGIN),
+            lanes_max,
+            rewind: Rewind::default(),
+            folder,
+        };
         rig.reopen();
         rig
     }
@@ -118,9 +125,8 @@ impl Rig for SqliteRig {
     fn reopen(&mut self) {
         self.parts = None;
         let store = open_at(&self.options(), self.clock.clone()).unwrap();
-        let writer =
-            SqliteWriter::open(&self.database(), self.lanes_max, self.clock.clone(), store.metrics.clone())
-                .unwrap();
+        let (rewind, clock, metrics) = (self.rewind.clone(), self.clock.clone(), store.metrics.clone());
+        let writer = SqliteWriter::open(&self.database(), self.lanes_max, rewind, clock, metrics).unwrap();
         // Ids count as of the last opening; a test that looks at them opens again.
         self.parts = Some(Parts {
             highest_id: store.highest_id,

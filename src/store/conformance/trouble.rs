@@ -114,6 +114,46 @@ fn a_log_that_grew_too_large_is_emptied_between_batches() {
 }
 
 #[test]
+fn a_log_that_a_checkpoint_copied_all_but_the_end_of_is_written_over_once_no_reader_needs_it() {
+    let mut world = World::<SqliteRig>::new();
+    let (wal, checkpoints) = (world.rig.wal(), world.rig.checkpoint_loop());
+    let bytes = || std::fs::metadata(&wal).unwrap().len();
+    let write = |world: &mut World<SqliteRig>| {
+        let large = large(world);
+        assert!(world.batch(&[large]).outcomes[0].is_ok());
+    };
+    let grows = |world: &mut World<SqliteRig>| {
+        let before = bytes();
+        write(world);
+        bytes() > before
+    };
+    while bytes() < 18_000_000 {
+        write(&mut world);
+    }
+    let mut reader = world.rig.connection();
+    for is_in_the_way in [true, false] {
+        reader.batch_execute("BEGIN; SELECT * FROM hive;").unwrap();
+        write(&mut world);
+        checkpoints.tick();
+        if !is_in_the_way {
+            reader.batch_execute("COMMIT").unwrap();
+        }
+        world.rig.writer().tidy();
+        assert_eq!(grows(&mut world), is_in_the_way);
+        if is_in_the_way {
+            reader.batch_execute("COMMIT").unwrap();
+        }
+    }
+    let written = world.ask(|readers| readers.events_raw(0, 999)).len();
+    world.rig.reopen();
+    assert_eq!(world.ask(|readers| readers.events_raw(0, 999)).len(), written);
+    assert_eq!(
+        world.ask(|readers| readers.census()).tasks.values().sum::<u64>(),
+        u64::try_from(written).unwrap()
+    );
+}
+
+#[test]
 fn a_reader_in_the_way_only_puts_it_off() {
     let mut world = World::<SqliteRig>::new();
     let mut reader = world.rig.connection();

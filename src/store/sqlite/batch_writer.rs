@@ -8,6 +8,7 @@ use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
 use domain::Timestamp;
 
+use crate::checkpointer::Rewind;
 use crate::clock::Clock;
 use crate::command::Command;
 use crate::error::OpenError;
@@ -22,8 +23,9 @@ use crate::sql::log::{self, LogHead};
 use crate::sql::statement::statement;
 use crate::sqlite::connection;
 
-/// Above this size of the write-ahead log the writer waits for readers and truncates it: 64 MiB.
-const WAL_BYTES_MAX: u64 = 64 << 20;
+/// Above this size of the write-ahead log the writer waits for readers and truncates it: 256 MiB. It is begun anew in place
+/// long before, unless readers held on to it.
+const WAL_BYTES_MAX: u64 = 256 << 20;
 /// How much more the log may grow before the writer tries again after readers were in the way.
 const WAL_BYTES_STEP: u64 = 16 << 20;
 /// How often a batch is tried while another program holds the database; each try waits for the busy timeout.
@@ -40,6 +42,7 @@ pub(crate) struct SqliteWriter {
     clock: Clock,
     metrics: Metrics,
     truncates_above: u64,
+    rewind: Rewind,
 }
 
 impl SqliteWriter {
@@ -47,6 +50,7 @@ impl SqliteWriter {
     pub(crate) fn open(
         database: &Path,
         lanes_max: u32,
+        rewind: Rewind,
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, OpenError> {
@@ -63,6 +67,7 @@ impl SqliteWriter {
             clock,
             metrics,
             truncates_above: WAL_BYTES_MAX,
+            rewind,
         })
     }
 
@@ -103,6 +108,33 @@ impl SqliteWriter {
                 Err(remedy)
             }
         }
+    }
+}
+
+impl SqliteWriter {
+    /// Makes the log shorter in one of two ways, and counts it; whether it could be done.
+    fn shorten(&mut self, mode: &str, way: fn(&mut Conn) -> QueryResult<bool>) -> bool {
+        let began = Instant::now();
+        let result = match way(&mut self.conn) {
+            Ok(true) => "done",
+            Ok(false) => "busy",
+            Err(error) => {
+                let failure = Failure::from(error);
+                tracing::error!(error = failure.reason(), mode, "the write-ahead log cannot be shortened");
+                if matches!(failure.remedy(), Remedy::DiskFailed(_)) {
+                    tracing::error!(
+                        "the disk did not confirm what it was given; what it holds is unknown: ending"
+                    );
+                    // It syncs the database: what was committed may be lost if this went on.
+                    std::process::abort();
+                }
+                "failed"
+            }
+        };
+        let seconds = &self.metrics.writer_statement_seconds;
+        seconds.with_label_values(&[mode]).observe(began.elapsed().as_secs_f64());
+        self.metrics.checkpoint_runs.with_label_values(&[mode, result]).inc();
+        result == "done"
     }
 }
 
@@ -157,28 +189,14 @@ impl BatchWriter for SqliteWriter {
     fn tidy(&mut self) {
         let wal_bytes = std::fs::metadata(&self.wal).map_or(0, |wal| wal.len());
         self.metrics.wal_bytes.set(i64::try_from(wal_bytes).unwrap_or(i64::MAX));
-        if wal_bytes <= self.truncates_above {
-            return;
+        let is_asked = self.rewind.take();
+        if wal_bytes > self.truncates_above {
+            let is_done = self.shorten("truncate", truncate);
+            self.truncates_above =
+                if is_done { WAL_BYTES_MAX } else { wal_bytes.saturating_add(WAL_BYTES_STEP) };
+        } else if is_asked {
+            self.shorten("restart", restart);
         }
-        let result = match truncate(&mut self.conn) {
-            Ok(true) => "done",
-            Ok(false) => "busy",
-            Err(error) => {
-                let failure = Failure::from(error);
-                tracing::error!(error = failure.reason(), "the write-ahead log cannot be truncated");
-                if matches!(failure.remedy(), Remedy::DiskFailed(_)) {
-                    tracing::error!(
-                        "the disk did not confirm what it was given; what it holds is unknown: ending"
-                    );
-                    // It syncs the database: what was committed may be lost if this went on.
-                    std::process::abort();
-                }
-                "failed"
-            }
-        };
-        self.truncates_above =
-            if result == "done" { WAL_BYTES_MAX } else { wal_bytes.saturating_add(WAL_BYTES_STEP) };
-        self.metrics.checkpoint_runs.with_label_values(&["truncate", result]).inc();
     }
 }
 
@@ -190,10 +208,23 @@ pub(crate) fn truncate(conn: &mut Conn) -> QueryResult<bool> {
     truncated.map(|(busy,)| busy == 0)
 }
 
+/// Moves the whole log into the database, so that it is written from its beginning again; `false` when readers stayed.
+fn restart(conn: &mut Conn) -> QueryResult<bool> {
+    conn.batch_execute("PRAGMA busy_timeout = 20")?;
+    let restarted = conn.get_result::<(i64,), _>(RestartWal {});
+    conn.batch_execute("PRAGMA busy_timeout = 5000")?;
+    restarted.map(|(busy,)| busy == 0)
+}
+
 /// The last `seq` and the latest time of the log of a database that is looked at from outside.
 pub(crate) fn log_head(conn: &mut SqliteConnection) -> Result<(i64, Timestamp), Failure> {
     let (seq, at): (i64, i64) = LogHead {}.get_result(conn)?;
     Ok((seq, Timestamp::from_micros(at)))
+}
+
+statement! {
+    /// Answers whether readers were in the way.
+    RestartWal {} -> (BigInt,) = "PRAGMA wal_checkpoint(RESTART)"
 }
 
 statement! {
