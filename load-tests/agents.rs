@@ -25,7 +25,7 @@ pub const ABOUT: &str = "Tasks completed per second by more and more agents, eac
 const CLIENTS: usize = 64;
 /// Agents that work.
 const WORKING: [usize; 4] = [10, 50, 100, 250];
-/// Agents that are connected beside ten that work.
+/// Agents that are connected, the ten that work among them. The second is as many sessions as a hive takes.
 const CONNECTED: [usize; 2] = [1_000, 10_000];
 /// Slots of all that work, together.
 const SLOTS: usize = 1_000;
@@ -43,12 +43,13 @@ pub async fn measure(plan: &Plan) -> Result<(Vec<Case>, Vec<Ceiling>)> {
     }
     let connected: &[usize] = if plan.is_quick { &CONNECTED[..1] } else { &CONNECTED };
     for connected in connected {
-        let name = format!("10 agents work, {connected} are connected");
-        cases.push(plan.case(&name, "tasks", |server| work(server, plan, 10, *connected)).await?);
+        let name = format!("{connected} agents are connected, 10 of them work");
+        cases.push(plan.case(&name, "tasks", |server| work(server, plan, 10, connected - 10)).await?);
     }
     Ok((cases, Vec::new()))
 }
 
+/// So many agents work, and so many more are connected.
 async fn work(server: Server, plan: &Plan, working: usize, connected: usize) -> Result<Run> {
     let before_mib = server.rss_mib()?;
     let is_done = Rc::new(Cell::new(false));
