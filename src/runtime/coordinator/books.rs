@@ -11,7 +11,7 @@ use domain::{
 };
 use feed::QueueFigures;
 use scheduling::problem::PRIORITIES;
-use scheduling::{Claim, LaneQueue, Problem};
+use scheduling::{AgentSlots, Claim, LaneQueue, Problem};
 use store::record::{LeaseRecord, QueueRecord};
 
 use super::entries::{AgentBook, Held, Lane, Origin, QueueBook, QueueNumber};
@@ -199,14 +199,25 @@ impl Books {
         });
         let lanes: Vec<_> = lanes.collect();
         let room = lanes.iter().filter_map(|lane| Some((lane.queue, self.room(lane.queue)?))).collect();
-        let agents =
-            self.hungry.iter().filter_map(|id| self.agents.get(id).map(|book| (*id, book.slots()))).collect();
+        let agents = self.free_agents(&lanes);
         let problem = Problem { lanes, agents, room, turn, slots_max };
         let claims = scheduling::plan(&problem);
         for claim in &claims {
             self.reserve(claim.agent, Origin::of(claim), claim.count);
         }
         claims
+    }
+
+    /// The free slots of those who can take something of these lanes. Whoever waits for other work costs nothing, however
+    /// many there are.
+    fn free_agents(&self, lanes: &[LaneQueue<'_>]) -> HashMap<AgentId, AgentSlots> {
+        let slots = |id: &AgentId| self.agents.get(id).map(|book| (*id, book.slots()));
+        let capable = || lanes.iter().flat_map(|lane| lane.agents);
+        if capable().count() < self.hungry.len() {
+            capable().filter(|id| self.hungry.contains(id)).filter_map(slots).collect()
+        } else {
+            self.hungry.iter().filter_map(slots).collect()
+        }
     }
 
     /// Reserves slots of an agent and of the queue, and heads of a lane where they come from one.
