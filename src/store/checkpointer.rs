@@ -3,7 +3,7 @@
 //!
 //! It waits for nobody and nobody waits for it: a commit appends to the log while the checkpoint copies from it. So under
 //! load the log is never wholly in the database and would only grow; what is missing then is little, and the writer, which
-//! alone can hold the log still, copies it and begins the log anew in place ([`Rewind`]). A log that is written over is
+//! alone can hold the log still, copies it and begins the log anew in place (`Rewind`). A log that is written over is
 //! synced in about half the time of one that grows.
 
 use std::path::{Path, PathBuf};
