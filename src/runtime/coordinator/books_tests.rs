@@ -103,6 +103,33 @@ fn a_planned_slot_is_not_planned_again_before_its_claim_is_back() {
 }
 
 #[test]
+fn a_plan_looks_at_those_who_can_take_something_and_at_nobody_who_waits_for_other_work() {
+    let mut books = Books::default();
+    let me = AgentId::from_raw(1);
+    let mine = Arc::new(LaneSpec { pinned: Some(me), ..LaneSpec::clone(&spec()) });
+    books.learn_lane(LANE, &mine, &QueueFigures::default());
+    for id in 1..=9 {
+        books.put_agent(&agent(id, 2));
+    }
+    for id in 2..=9 {
+        books.offer(AgentId::from_raw(id), 2, 0);
+    }
+    for task in 1..=3 {
+        books.fold(&submitted(task));
+    }
+    let looked_at = |books: &Books| {
+        let agents = &books.lanes[&LANE].agents;
+        let lane = LaneQueue { lane: LANE, queue: 0, waiting: [0; PRIORITIES], agents };
+        books.free_agents(&[lane]).len()
+    };
+    assert_eq!((looked_at(&books), books.plan(0, 100)), (0, Vec::new()));
+    books.offer(me, 2, 0);
+    assert_eq!(looked_at(&books), 1);
+    let claims = books.plan(1, 100);
+    assert_eq!(claims.iter().map(|claim| (claim.agent, claim.count)).collect::<Vec<_>>(), [(me, 2)]);
+}
+
+#[test]
 fn an_offer_from_before_the_last_delivery_is_ignored() {
     let mut books = books();
     let me = AgentId::from_raw(1);

@@ -57,6 +57,11 @@ impl SqliteRig {
         CheckpointLoop::new(self.database(), self.rewind.clone(), Metrics::new().unwrap())
     }
 
+    /// Whether a checkpointer has asked for the log to be begun anew.
+    pub fn is_rewind_asked(&self) -> bool {
+        self.rewind.take()
+    }
+
     /// The folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()

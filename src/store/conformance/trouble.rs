@@ -154,6 +154,32 @@ fn a_log_that_a_checkpoint_copied_all_but_the_end_of_is_written_over_once_no_rea
 }
 
 #[test]
+fn the_writer_is_asked_to_begin_the_log_anew_only_where_that_gains_much_and_costs_little() {
+    let mut world = World::<SqliteRig>::new();
+    let (wal, checkpoints) = (world.rig.wal(), world.rig.checkpoint_loop());
+    let fill = |world: &mut World<SqliteRig>, bytes: u64| {
+        while std::fs::metadata(&wal).unwrap().len() < bytes {
+            let large = large(world);
+            assert!(world.batch(&[large]).outcomes[0].is_ok());
+        }
+    };
+    let is_asked = |world: &World<SqliteRig>| {
+        checkpoints.tick();
+        world.rig.is_rewind_asked()
+    };
+    let mut reader = world.rig.connection();
+    reader.batch_execute("BEGIN; SELECT * FROM hive;").unwrap();
+    fill(&mut world, 15_000_000);
+    assert!(!is_asked(&world), "a log of less than 4,096 pages is small");
+    fill(&mut world, 18_000_000);
+    assert!(!is_asked(&world), "a reader needs more than 4,096 pages as they were");
+    reader.batch_execute("COMMIT").unwrap();
+    world.submit("one more");
+    assert!(is_asked(&world));
+    assert!(!is_asked(&world), "nothing was written since");
+}
+
+#[test]
 fn a_reader_in_the_way_only_puts_it_off() {
     let mut world = World::<SqliteRig>::new();
     let mut reader = world.rig.connection();

@@ -109,9 +109,7 @@ impl SqliteWriter {
             }
         }
     }
-}
 
-impl SqliteWriter {
     /// Makes the log shorter in one of two ways, and counts it; whether it could be done.
     fn shorten(&mut self, mode: &str, way: fn(&mut Conn) -> QueryResult<bool>) -> bool {
         let began = Instant::now();
