@@ -20,15 +20,15 @@ use crate::task::Numbers;
 use crate::worker::{Work, open_session, over_session};
 
 /// What it is about.
-pub const ABOUT: &str = "Tasks completed per second by more and more agents, each over its own session, while 64 clients submit; \
+pub const ABOUT: &str = "Tasks completed per second by more and more agents, each with four slots and a session of its own, while 64 clients submit; \
      and beside agents that are connected and have nothing to do";
 const CLIENTS: usize = 64;
 /// Agents that work.
 const WORKING: [usize; 4] = [10, 50, 100, 250];
 /// Agents that are connected, the ten that work among them. The second is as many sessions as a hive takes.
 const CONNECTED: [usize; 2] = [1_000, 10_000];
-/// Slots of all that work, together.
-const SLOTS: usize = 1_000;
+/// Slots of each that works.
+const SLOTS: usize = 4;
 /// Sessions that are opened at a time.
 const OPENED_TOGETHER: usize = 50;
 /// What tasks require, so that those who only are there get none.
@@ -59,9 +59,8 @@ async fn work(server: Server, plan: &Plan, working: usize, connected: usize) -> 
         try_join_all(some).await?;
     }
     let connected_mib = server.rss_mib()?;
-    let slots = SLOTS / working;
     let agents = try_join_all(
-        (0..working).map(async |number| server.agent(&format!("working-{number}"), slots, &[REQUIRED]).await),
+        (0..working).map(async |number| server.agent(&format!("working-{number}"), SLOTS, &[REQUIRED]).await),
     )
     .await?;
     let (submits, completions, numbers) = (tally(plan)?, tally(plan)?, Numbers::default());
@@ -73,7 +72,7 @@ async fn work(server: Server, plan: &Plan, working: usize, connected: usize) -> 
     let (place, unsampled) = (server.place(), Sample::default());
     let load =
         try_join_all((0..CLIENTS).map(|_| submit::one(&place, &submits, &unsampled, &numbers, REQUIRED)));
-    let workers = try_join_all(agents.iter().map(|agent| over_session(&place, agent, &all, slots)));
+    let workers = try_join_all(agents.iter().map(|agent| over_session(&place, agent, &all, SLOTS)));
     let (load, workers, cpus) = tokio::join!(load, workers, watch(&server, &completions));
     load?;
     workers?;

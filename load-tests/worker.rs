@@ -161,12 +161,14 @@ pub async fn over_session(place: &Place, agent: &str, work: &Work, slots: usize)
                 let Assigned { items } = serde_json::from_str(&text)?;
                 let reports = format!(r#"{{"type":"complete","items":[{}]}}"#, work.reports(&items));
                 sent.push_back(Instant::now());
-                session.send(Message::text(reports)).await?;
+                session.feed(Message::text(reports)).await?;
+                // What is done is done: the slots are open, though the answer is to come.
+                let ready = format!(r#"{{"type":"ready","slots":{}}}"#, items.len());
+                session.send(Message::text(ready)).await?;
             }
             "ack" => {
                 let Answers { items } = serde_json::from_str(&text)?;
-                let done = work.answered(sent.pop_front().context("an answer to nothing")?, &items)?;
-                session.send(Message::text(format!(r#"{{"type":"ready","slots":{done}}}"#))).await?;
+                work.answered(sent.pop_front().context("an answer to nothing")?, &items)?;
             }
             "session_established" => {}
             other => bail!("the session said {other}: {text}"),

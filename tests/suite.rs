@@ -76,4 +76,5 @@ mod serve;
 mod serve_stops;
 mod style;
 mod worker_sessions;
+mod worker_slots;
 mod workers;

@@ -1,13 +1,12 @@
 //! A plan over the books of a busy hive: 40 queues with five lanes each and three priorities, 100 agents of which some can
 //! take much and some little, a few queues with a limit, and more tasks waiting than slots are free.
 
-use std::collections::HashMap;
 use std::hint::black_box;
 
 use anyhow::{Result, ensure};
 use domain::{AgentId, LaneId};
 use scheduling::problem::PRIORITIES;
-use scheduling::{AgentSlots, LaneQueue, Problem, plan};
+use scheduling::{AgentSlots, IdMap, LaneQueue, Problem, plan};
 
 use crate::Round;
 
@@ -27,7 +26,7 @@ pub fn prepare() -> Result<Round> {
     let mut problem = Problem { lanes: lanes(covered), agents, room, turn: 0, slots_max: SLOTS_MAX };
     Ok(Box::new(move || {
         problem.turn += 1;
-        let claims = plan(black_box(&problem));
+        let claims = plan(black_box(problem.clone()));
         let given: u32 = claims.iter().map(|claim| claim.count).sum();
         ensure!(given == free, "{given} slots of {free} were given out");
         Ok(())
@@ -40,8 +39,8 @@ fn covering(lane: i64) -> Vec<AgentId> {
     (0..AGENTS).filter(takes).map(AgentId::from_raw).collect()
 }
 
-fn agents(covered: &[Vec<AgentId>]) -> HashMap<AgentId, AgentSlots> {
-    let mut agents = HashMap::new();
+fn agents(covered: &[Vec<AgentId>]) -> IdMap<AgentId, AgentSlots> {
+    let mut agents = IdMap::default();
     for agent in covered.iter().flatten() {
         // One to eight slots.
         let free = u32::try_from(agent.raw() % 8).unwrap_or(0) + 1;

@@ -18,8 +18,10 @@ use crate::correlation;
 use crate::problem::Problem;
 use crate::state::{Hive, Shared};
 
-/// How long what was seen is good for.
+/// How long what was seen of all parts is good for.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long what was seen of the database is: a hive with nothing to do asks it less than once a second.
+const DATABASE_FRESH: Duration = Duration::from_secs(2);
 /// How long the database may take to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Events that the projection may lag behind the log before that is worth a word.
@@ -44,7 +46,7 @@ struct Seen {
 
 impl Probe {
     async fn look(&self, hive: &Shared) -> Seen {
-        let known = fresh(&self.database);
+        let known = fresh(&self.database, DATABASE_FRESH);
         if let Some(seen) = known {
             return seen;
         }
@@ -68,9 +70,9 @@ pub(crate) async fn show_health(hive: Hive) -> Answer {
     ok(&whole(&hive).await)
 }
 
-/// How the parts are doing, as of the last second.
+/// How the parts are doing, as of the last second; the database, of the last two.
 pub(crate) async fn whole(hive: &Shared) -> HealthView {
-    if let Some(view) = fresh(&hive.probe.whole) {
+    if let Some(view) = fresh(&hive.probe.whole, FRESH) {
         return view;
     }
     let seen = hive.probe.look(hive).await;
@@ -86,8 +88,8 @@ pub(crate) async fn whole(hive: &Shared) -> HealthView {
 }
 
 /// What was seen a moment ago.
-fn fresh<T: Clone>(last: &Mutex<Option<(Instant, T)>>) -> Option<T> {
-    last.lock().as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, seen)| seen.clone())
+fn fresh<T: Clone>(last: &Mutex<Option<(Instant, T)>>, within: Duration) -> Option<T> {
+    last.lock().as_ref().filter(|(at, _)| at.elapsed() < within).map(|(_, seen)| seen.clone())
 }
 
 /// Show whether the process answers.

@@ -48,6 +48,6 @@ pub(crate) async fn lease(
     if !principal.still_opens(&hive) {
         return Err(Problem::Unauthorized);
     }
-    let assignments = grant.accept().into_iter().map(views::assignment).collect::<Result<_, _>>()?;
+    let assignments = grant.accept_call().into_iter().map(views::assignment).collect::<Result<_, _>>()?;
     ok(&LeaseAnswer { assignments })
 }

@@ -1,14 +1,14 @@
 //! Sessions of workers: assignments pushed and reports taken over one WebSocket, `/api/v2/agents/{id}/session`.
 //!
 //! ```text
-//!   worker --ready{slots}--> session --lease call--> runtime --grant--> session --assignments--> worker
+//!   worker --ready{slots}--> session --open slots--> agent's actor --grant--> session --assignments--> worker
 //!          --heartbeat | output | complete | fail {items}--> session --as the single calls--> runtime --> ack{items}
 //!   task's actor --cancel requested, over--> session --cancel{items}--> worker
 //! ```
 //!
-//! Beneath it lie the calls of the HTTP routes: a session asks for work with a lease call as long as slots are open, and reports
-//! as `POST /tasks/{id}/…` does. So whatever holds there holds here; and a grant that meets a closed session is dropped,
-//! which hands everything in it back.
+//! A session tells the agent's actor of each slot that opens and is granted what fills them, without asking again; it reports as
+//! `POST /tasks/{id}/…` does, so whatever holds there holds here. A grant that meets a closed session is dropped, which hands
+//! everything in it back.
 //!
 //! Invariant: no more is pushed than the worker has slots; each assignment takes one up.
 //!
@@ -21,9 +21,9 @@
 //! Invariant: reports reach the writer in the order in which they came; at most 16 frames of them are under way, and the next is
 //! not read from the socket before one of them is answered.
 //!
-//! Reading order: [`open`], [`session`], [`assigning`], [`report`], [`roll`].
+//! Reading order: [`open`], [`session`], [`intake`], [`report`], [`roll`].
 
-pub(crate) mod assigning;
+pub(crate) mod intake;
 pub(crate) mod open;
 pub(crate) mod report;
 pub(crate) mod roll;

@@ -1,15 +1,17 @@
-//! An agent's actor: the inbox of its workers, whose lease calls wait here for assignments; or the one who has its
-//! processes started.
+//! An agent's actor: the inbox of its workers, whose lease calls wait here for assignments and whose sessions take them as
+//! they come; or the one who has its processes started.
 //!
 //! Started by the coordinator under the agent supervisor when the agent is registered, permanent; it ends when the agent
 //! is removed. A restart ends the calls that wait, which their workers make again.
 //!
-//! Invariant: what it is handed goes to a call that still waits, or back to the queue, uncharged.
+//! Invariant: what it is handed goes to a call that still waits or to a session with a slot open, or back to the queue,
+//! uncharged.
 //!
-//! Messages: [`Lease`], [`Deliver`], [`Changed`], [`DismissAll`], [`DeadlineDue`], [`OfferDue`], [`LaunchEnded`]. Told upward: how many assignments its
+//! Messages: [`Lease`], [`Consume`], [`OpenSlots`], [`Leave`], [`Deliver`], [`Changed`], [`DismissAll`], [`DeadlineDue`], [`OfferDue`], [`LaunchEnded`]. Told upward: how many assignments its
 //! workers want, to the coordinator.
 
 pub(crate) mod changed;
+pub(crate) mod consumer;
 pub(crate) mod deliver;
 pub(crate) mod grant;
 pub(crate) mod launch;
@@ -24,6 +26,7 @@ use supervision::{ActorRef, Behaviour, CancelHandle, Context};
 use tokio::time::Instant;
 
 pub use changed::{Changed, DismissAll};
+pub use consumer::{Consume, Consumer, Leave, OpenSlots};
 pub use deliver::Deliver;
 pub use grant::LeaseGrant;
 pub use launch::LaunchEnded;
@@ -35,7 +38,7 @@ use crate::coordinator::Coordinator;
 use crate::shared::SharedRef;
 use lease::Waiter;
 
-/// Most lease calls of one agent that may wait at a time.
+/// Most lease calls of one agent that may wait at a time, its sessions included.
 pub const LEASE_CALLS_MAX: usize = 10_000;
 
 /// See the module.
@@ -46,6 +49,8 @@ pub struct AgentActor {
     pub(crate) pulse: Arc<Pulse>,
     /// Calls in the order they came.
     pub(crate) waiters: VecDeque<Waiter>,
+    /// Sessions, which take what comes.
+    pub(crate) consumers: consumer::Consumers,
     /// How many assignments are on their way, as the coordinator last said.
     pub(crate) in_flight: u32,
     pub(crate) seen_deliveries: u64,
@@ -74,6 +79,7 @@ impl AgentActor {
             agent,
             pulse,
             waiters: VecDeque::new(),
+            consumers: consumer::Consumers::default(),
             in_flight: 0,
             seen_deliveries: 0,
             offering: offer::Offering::default(),

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::AgentId;
-use supervision::{ActorRef, Behaviour, Context};
+use supervision::{ActorRef, Behaviour, Context, Promise};
 
 pub use advance::Advance;
 pub use agent_given_up::AgentGivenUp;
@@ -46,7 +46,7 @@ pub use submit_many::{SubmitMany, SubmittedMany};
 pub use submit_task::SubmitTask;
 
 use crate::shared::SharedRef;
-use books::Books;
+use books::{Books, UnderWay};
 use refresh::Refresh;
 
 /// How often it looks at its inbox even when nobody woke it: a wake-up does not get through a full mailbox.
@@ -67,6 +67,8 @@ pub struct Coordinator {
     /// Counts recoveries: what an older one read is out of date.
     pub(crate) recovery: u64,
     pub(crate) turn: u64,
+    /// Agents whose offers are answered with the next plan.
+    pub(crate) offers: Vec<(AgentId, Promise<UnderWay>)>,
 }
 
 impl Coordinator {
@@ -83,6 +85,7 @@ impl Coordinator {
             is_ready: false,
             recovery: 0,
             turn: 0,
+            offers: Vec::new(),
         }
     }
 }
@@ -95,6 +98,10 @@ impl Behaviour for Coordinator {
     fn started(&mut self, cx: &mut Context<Self>) {
         self.recover(cx);
         cx.notify_later(Advance { is_tick: true }, TICK);
+    }
+
+    fn draining(&mut self, _: &mut Context<Self>) {
+        self.answer_offers();
     }
 }
 

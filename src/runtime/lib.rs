@@ -38,7 +38,7 @@ pub mod shared;
 pub mod task;
 pub mod tree;
 
-pub use agent::{LeaseCall, LeaseGrant};
+pub use agent::{Consumer, LeaseCall, LeaseGrant};
 pub use board::Progress;
 pub use caller::Caller;
 pub use error::Error;

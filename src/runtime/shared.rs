@@ -1,7 +1,7 @@
 //! What all actors of one process share, none of it decisive: the store decides.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use domain::{IdGenerator, TaskId};
 use feed::FeedHandle;
@@ -69,6 +69,8 @@ pub struct Shared {
     /// This node's number.
     pub node: u16,
     pub(crate) ids: Mutex<IdGenerator>,
+    /// Sessions that took assignments so far: the number of the next one.
+    pub(crate) consumers: AtomicU64,
     pub(crate) phase: AtomicU8,
 }
 

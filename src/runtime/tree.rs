@@ -119,6 +119,7 @@ impl Runtime {
             metrics: Metrics::new(parts.metrics)?,
             performance: Performance::new(parts.store.clock.now()),
             node: parts.node,
+            consumers: std::sync::atomic::AtomicU64::new(0),
             ids: Mutex::new(IdGenerator::new(parts.node, parts.store.highest_id)),
             phase: AtomicU8::new(0),
         });

@@ -26,4 +26,4 @@ pub mod problem;
 
 pub use obstacles::{Obstacle, Waiting, obstacles};
 pub use plan::{pick, plan};
-pub use problem::{AgentSlots, Claim, LaneQueue, Problem};
+pub use problem::{AgentSlots, Claim, IdMap, IdSet, LaneQueue, Problem};

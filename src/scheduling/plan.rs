@@ -1,22 +1,22 @@
 //! The plan: priorities first, then turn by turn between queues, specialists before generalists.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use domain::AgentId;
 
-use crate::problem::{AgentSlots, Claim, LaneQueue, PRIORITIES, Problem};
+use crate::problem::{AgentSlots, Claim, IdMap, LaneQueue, PRIORITIES, Problem};
 
 /// Gives free slots to waiting tasks. Costs `O(lanes x agents + slots)`.
 #[must_use]
-pub fn plan(problem: &Problem<'_>) -> Vec<Claim> {
-    let mut slots =
-        Slots { left: problem.slots_max, of_agents: problem.agents.clone(), of_queues: problem.room.clone() };
+pub fn plan(problem: Problem<'_>) -> Vec<Claim> {
+    let Problem { lanes, agents, room, turn, slots_max } = problem;
+    let mut slots = Slots { left: slots_max, of_agents: agents, of_queues: room };
     let mut claims = Claims::default();
     for priority in (0..PRIORITIES).rev() {
         if slots.left == 0 || slots.of_agents.is_empty() {
             break;
         }
-        share_out(problem, priority, &mut slots, &mut claims);
+        share_out((&lanes, turn), priority, &mut slots, &mut claims);
     }
     claims.lines
 }
@@ -39,7 +39,7 @@ pub fn pick<'a>(
 #[derive(Default)]
 struct Claims {
     lines: Vec<Claim>,
-    places: HashMap<(domain::LaneId, u8, AgentId), usize>,
+    places: IdMap<(domain::LaneId, u8, AgentId), usize>,
 }
 
 impl Claims {
@@ -59,9 +59,9 @@ struct Slots {
     /// By the whole plan.
     left: u32,
     /// By agent.
-    of_agents: HashMap<AgentId, AgentSlots>,
+    of_agents: IdMap<AgentId, AgentSlots>,
     /// By queue, where that has a limit.
-    of_queues: HashMap<u32, u32>,
+    of_queues: IdMap<u32, u32>,
 }
 
 impl Slots {
@@ -87,9 +87,14 @@ struct Taker<'a> {
 
 /// Shares the free slots out among the lanes where tasks of `priority` wait. A queue that is full or has nothing more
 /// to give loses its turn.
-fn share_out(problem: &Problem<'_>, priority: usize, slots: &mut Slots, claims: &mut Claims) {
+fn share_out(
+    (lanes, turn): (&[LaneQueue<'_>], u64),
+    priority: usize,
+    slots: &mut Slots,
+    claims: &mut Claims,
+) {
     let level = u8::try_from(priority).unwrap_or(u8::MAX);
-    let mut queues = takers(problem, priority, &slots.of_agents);
+    let mut queues = takers(lanes, turn, priority, &slots.of_agents);
     while slots.left > 0 {
         let Some((number, mut lanes)) = queues.pop_front() else { break };
         if slots.is_full(number) {
@@ -108,12 +113,13 @@ type QueueLanes<'a> = (u32, VecDeque<Taker<'a>>);
 
 /// The lanes of each queue, beginning with the queue whose turn it is.
 fn takers<'a>(
-    problem: &'a Problem<'a>,
+    lanes: &'a [LaneQueue<'a>],
+    turn: u64,
     priority: usize,
-    free: &HashMap<AgentId, AgentSlots>,
+    free: &IdMap<AgentId, AgentSlots>,
 ) -> VecDeque<QueueLanes<'a>> {
     let mut queues: BTreeMap<u32, VecDeque<Taker<'a>>> = BTreeMap::new();
-    for lane in &problem.lanes {
+    for lane in lanes {
         let waiting = lane.waiting.get(priority).copied().unwrap_or(0);
         if waiting > 0 {
             let candidates = candidates(lane, free);
@@ -123,13 +129,13 @@ fn takers<'a>(
     let mut queues: VecDeque<_> = queues.into_iter().collect();
     if !queues.is_empty() {
         let count = u64::try_from(queues.len()).unwrap_or(1);
-        let begin = usize::try_from(problem.turn % count).unwrap_or(0);
+        let begin = usize::try_from(turn % count).unwrap_or(0);
         queues.rotate_left(begin);
     }
     queues
 }
 
-fn candidates(lane: &LaneQueue<'_>, free: &HashMap<AgentId, AgentSlots>) -> VecDeque<(u32, AgentId)> {
+fn candidates(lane: &LaneQueue<'_>, free: &IdMap<AgentId, AgentSlots>) -> VecDeque<(u32, AgentId)> {
     let mut found: Vec<_> = lane
         .agents
         .iter()
@@ -143,7 +149,7 @@ fn candidates(lane: &LaneQueue<'_>, free: &HashMap<AgentId, AgentSlots>) -> VecD
 /// dropped; `None` when none is left.
 fn take_one(
     queue: &mut VecDeque<Taker<'_>>,
-    free: &mut HashMap<AgentId, AgentSlots>,
+    free: &mut IdMap<AgentId, AgentSlots>,
 ) -> Option<(domain::LaneId, AgentId)> {
     while let Some(mut taker) = queue.pop_front() {
         let Some(agent) = next_agent(&mut taker.candidates, free) else { continue };
@@ -160,7 +166,7 @@ fn take_one(
 /// The next agent in turn among the most specialised with room; uses up one of its slots.
 fn next_agent(
     candidates: &mut VecDeque<(u32, AgentId)>,
-    free: &mut HashMap<AgentId, AgentSlots>,
+    free: &mut IdMap<AgentId, AgentSlots>,
 ) -> Option<AgentId> {
     while let Some((breadth, agent)) = candidates.pop_front() {
         let Some(slots) = free.get_mut(&agent).filter(|slots| slots.free > 0) else { continue };

@@ -1,8 +1,13 @@
 //! What a plan is made from, and what it is made of.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::{AgentId, LaneId};
+
+/// A map by ids of ours, which nobody chooses so that they collide: hashed quickly.
+pub type IdMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+/// A set of such ids.
+pub type IdSet<K> = HashSet<K, foldhash::fast::RandomState>;
 
 /// Number of priorities.
 pub const PRIORITIES: usize = 10;
@@ -35,9 +40,9 @@ pub struct Problem<'a> {
     /// Lanes with waiting tasks.
     pub lanes: Vec<LaneQueue<'a>>,
     /// Agents with free slots.
-    pub agents: HashMap<AgentId, AgentSlots>,
+    pub agents: IdMap<AgentId, AgentSlots>,
     /// How many more tasks may begin, by queue; a queue that is missing has no limit.
-    pub room: HashMap<u32, u32>,
+    pub room: IdMap<u32, u32>,
     /// Counts plans; decides which queue begins.
     pub turn: u64,
     /// Most slots that one plan gives out.

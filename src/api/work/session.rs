@@ -16,10 +16,11 @@ use protocol::worker_session::{
     Nothing, Notice, REPORTS_MAX, ReportKind, SIGN_OF_LIFE_MS, SLOTS_MAX, SessionLimits, WorkerError,
     WorkerErrorCode, WorkerFrame, WorkerSays,
 };
-use runtime::{AttemptEvent, AttemptNews, Attendance, Error, LeaseGrant};
+use runtime::{AttemptEvent, AttemptNews, Attendance, Consumer, Error, LeaseGrant};
 use store::outcome::ClaimedTask;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use super::intake::{Granted, Intake, Taking};
 use super::report::{self, Item};
 use super::roll::{Enrolled, Roll};
 use crate::live::admission::tell_end;
@@ -44,12 +45,12 @@ pub(super) struct Begun {
 
 /// What comes back of an errand.
 pub(crate) enum WorkNews {
-    /// A lease call was answered; when it began.
-    Leased(Instant, Result<Option<LeaseGrant>, Error>),
-    /// It was called off.
-    NotLeased,
-    /// Time to ask again.
-    LeaseDue,
+    /// The agent's actor has answered whether it is taken from.
+    Consuming(Taking, Result<Option<(Consumer, Granted)>, Error>),
+    /// Assignments came; none when the agent's actor has gone.
+    Granted(Taking, Vec<LeaseGrant>, Granted),
+    /// Time to begin again, or to give a sign of life.
+    IntakeDue(Taking),
     /// What the earlier session of this worker was given.
     Held(Result<Vec<ClaimedTask>, Error>),
     /// Something happened to attempts that the worker holds.
@@ -68,10 +69,8 @@ pub(crate) struct WorkSession {
     pub(super) news: Option<mpsc::UnboundedReceiver<AttemptNews>>,
     /// How many assignments the worker takes beyond those it was sent.
     pub(super) slots: u32,
-    /// Calls off the lease call that is under way, once it is dropped.
-    pub(super) asking: Option<oneshot::Sender<()>>,
-    /// Whether it waits before it asks again.
-    pub(super) is_resting: bool,
+    /// How it comes by assignments.
+    pub(super) intake: Intake,
     /// Attempts that the worker holds, as far as this session knows, and has not reported the end of.
     pub(super) held: HashSet<(TaskId, u32)>,
     /// Attempts whose end was reported and is not answered yet.
@@ -96,8 +95,7 @@ impl WorkSession {
             attendance,
             news: Some(news),
             slots: 0,
-            asking: None,
-            is_resting: false,
+            intake: Intake::default(),
             held: HashSet::new(),
             finishing: HashSet::new(),
             reported: 0,
@@ -127,7 +125,7 @@ impl WorkSession {
             WorkerSays::Ping => self.say(HiveSays::Pong(Nothing {}), correlation_id, out),
             WorkerSays::Ready(0) => {
                 self.slots = 0;
-                self.asking = None;
+                self.intake.end();
             }
             WorkerSays::Ready(slots) => {
                 let open = self.slots.saturating_add(slots);
@@ -137,7 +135,7 @@ impl WorkSession {
                     return self.refuse(code, message, correlation_id, out);
                 }
                 self.slots = open;
-                self.ask(out);
+                self.take(slots, out);
             }
             WorkerSays::Report(kind, items) => {
                 let limits = self.hive.runtime.limits();
@@ -239,8 +237,8 @@ impl WorkSession {
         }
         self.say(HiveSays::DisconnectNotice(Notice { reason: ending.reason().to_owned() }), None, out);
         self.ending = Some(ending);
-        // A lease call that is under way ends here, and with it what it would have been granted.
-        self.asking = None;
+        // What is granted from here on goes back.
+        self.intake.end();
         out.push(Out::Close(ending));
     }
 
@@ -362,12 +360,9 @@ impl Party for WorkSession {
             return;
         }
         match news {
-            WorkNews::Leased(began, answer) => self.leased(began, answer, out),
-            WorkNews::NotLeased => self.ask(out),
-            WorkNews::LeaseDue => {
-                self.is_resting = false;
-                self.ask(out);
-            }
+            WorkNews::Consuming(taking, answer) => self.consuming(taking, answer, out),
+            WorkNews::Granted(taking, grants, more) => self.granted(taking, grants, more, out),
+            WorkNews::IntakeDue(taking) => self.intake_due(taking, out),
             WorkNews::Held(Ok(claimed)) => self.push(claimed, true, out),
             WorkNews::Held(Err(error)) => {
                 tracing::warn!(session.id = &*self.begun.id, %error, "what a worker holds cannot be read");

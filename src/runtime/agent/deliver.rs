@@ -1,9 +1,11 @@
-//! Claimed tasks come in and go to the calls that wait, oldest call first; those of a process agent to their processes.
+//! Claimed tasks come in and go to the calls that wait, oldest call first, then to sessions in turn; those of a process
+//! agent to their processes.
 
 use supervision::{Context, Handle, Reply};
 
 use super::{AgentActor, LeaseGrant};
 use crate::coordinator::books::UnderWay;
+use crate::shared::Phase;
 
 /// Claims of a plan came back, perhaps with nothing.
 pub struct Deliver {
@@ -53,6 +55,9 @@ impl AgentActor {
                 grant.join(part);
             }
         }
-        // Nobody waits for the rest: dropping the grant hands it back.
+        if self.shared.phase() == Phase::Serving {
+            self.consumers.give(&mut grant);
+        }
+        // Nobody takes the rest: dropping the grant hands it back.
     }
 }

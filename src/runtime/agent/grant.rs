@@ -7,8 +7,8 @@ use crate::coordinator::Coordinator;
 use crate::metrics::Metrics;
 use crate::task::attend::hand_back;
 
-/// What a lease call gets. Dropped without [`LeaseGrant::accept`], because the client went away, everything in it goes
-/// back to the queue, uncharged.
+/// What a lease call or a session gets. Dropped without [`LeaseGrant::accept`], because the client went away, everything in it
+/// goes back to the queue, uncharged.
 pub struct LeaseGrant {
     claimed: Vec<ClaimedTask>,
     coordinator: ActorRef<Coordinator>,
@@ -17,8 +17,14 @@ pub struct LeaseGrant {
     reason: &'static str,
 }
 
-/// Of an assignment whose lease call ended before it could be answered.
-const CLIENT_GONE: &str = "the lease call's client went away";
+impl std::fmt::Debug for LeaseGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.claimed.iter().map(|claimed| claimed.task)).finish()
+    }
+}
+
+/// Of an assignment whose lease call or session ended before it was sent.
+const CLIENT_GONE: &str = "the worker went away before it was sent";
 /// Of an assignment whose process could not be started now.
 const NOT_LAUNCHED: &str = "the agent did not take it";
 
@@ -48,9 +54,15 @@ impl LeaseGrant {
         let claimed = std::mem::take(&mut self.claimed);
         let count = u64::try_from(claimed.len()).unwrap_or(0);
         self.metrics.assignments.with_label_values(&["granted"]).inc_by(count);
-        let word = if claimed.is_empty() { "empty" } else { "granted" };
-        self.metrics.leases.with_label_values(&[word]).inc();
         claimed
+    }
+
+    /// Takes the assignments as the answer of a lease call.
+    #[must_use]
+    pub fn accept_call(self) -> Vec<ClaimedTask> {
+        let word = if self.is_empty() { "empty" } else { "granted" };
+        self.metrics.leases.with_label_values(&[word]).inc();
+        self.accept()
     }
 
     /// The first `most` assignments, as a grant of their own.

@@ -62,7 +62,7 @@ impl Handle<Lease> for AgentActor {
         self.supersede(call.worker_instance.as_deref());
         // Calls whose clients are gone want nothing any more.
         self.waiters.retain(|waiter| !waiter.reply.is_closed());
-        if self.waiters.len() >= LEASE_CALLS_MAX {
+        if self.waiters.len() + self.consumers.len() >= LEASE_CALLS_MAX {
             let _ = reply.send(Err(Error::Overloaded));
             return Reply::Now(());
         }
@@ -105,7 +105,7 @@ impl AgentActor {
     }
 
     /// A worker is there: an agent that was noted as offline is not.
-    fn revive(&mut self) {
+    pub(crate) fn revive(&mut self) {
         if self.agent.health == Health::Active || self.agent.health == Health::Stalled || self.is_reviving {
             return;
         }

@@ -52,7 +52,7 @@ impl Handle<DeadlineDue> for AgentActor {
 }
 
 impl AgentActor {
-    /// Offers what all waiting calls together want, or what a process agent may start.
+    /// Offers what all waiting calls and sessions together want, or what a process agent may start.
     pub(crate) fn offer(&mut self, cx: &mut Context<Self>) {
         if self.offering.is_under_way {
             self.offering.is_outdated = true;
@@ -74,7 +74,8 @@ impl AgentActor {
 
     fn wanted(&self) -> u32 {
         if self.is_worker() {
-            self.waiters.iter().map(|waiter| waiter.call.max).fold(0, u32::saturating_add)
+            let open = self.consumers.open_slots();
+            self.waiters.iter().map(|waiter| waiter.call.max).fold(open, u32::saturating_add)
         } else {
             self.launchable()
         }

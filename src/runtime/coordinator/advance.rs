@@ -29,6 +29,8 @@ impl Handle<Advance> for Coordinator {
         }
         if self.is_ready {
             self.advance(cx);
+        } else {
+            self.answer_offers();
         }
         Reply::Now(())
     }

@@ -3,7 +3,7 @@
 //!
 //! Invariant: a slot that is planned is in nobody's free count until its claim has come back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::{
@@ -11,7 +11,7 @@ use domain::{
 };
 use feed::QueueFigures;
 use scheduling::problem::PRIORITIES;
-use scheduling::{AgentSlots, Claim, LaneQueue, Problem};
+use scheduling::{AgentSlots, Claim, IdMap, IdSet, LaneQueue, Problem};
 use store::record::{LeaseRecord, QueueRecord};
 
 use super::entries::{AgentBook, Held, Lane, Origin, QueueBook, QueueNumber};
@@ -43,16 +43,16 @@ pub struct UnderWay {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
-    lanes: HashMap<LaneId, Lane>,
+    lanes: IdMap<LaneId, Lane>,
     lane_of: HashMap<Arc<LaneSpec>, LaneId>,
-    active: HashSet<LaneId>,
-    agents: HashMap<AgentId, AgentBook>,
-    hungry: HashSet<AgentId>,
+    active: IdSet<LaneId>,
+    agents: IdMap<AgentId, AgentBook>,
+    hungry: IdSet<AgentId>,
     queues: Vec<QueueBook>,
     queue_numbers: HashMap<(TenantId, Name), QueueNumber>,
-    held: HashMap<TaskId, Held>,
+    held: IdMap<TaskId, Held>,
     /// Claims that came back before their events.
-    awaited: HashSet<(TaskId, u32)>,
+    awaited: IdSet<(TaskId, u32)>,
 }
 
 impl Books {
@@ -201,7 +201,7 @@ impl Books {
         let room = lanes.iter().filter_map(|lane| Some((lane.queue, self.room(lane.queue)?))).collect();
         let agents = self.free_agents(&lanes);
         let problem = Problem { lanes, agents, room, turn, slots_max };
-        let claims = scheduling::plan(&problem);
+        let claims = scheduling::plan(problem);
         for claim in &claims {
             self.reserve(claim.agent, Origin::of(claim), claim.count);
         }
@@ -210,7 +210,7 @@ impl Books {
 
     /// The free slots of those who can take something of these lanes. Whoever waits for other work costs nothing, however
     /// many there are.
-    fn free_agents(&self, lanes: &[LaneQueue<'_>]) -> HashMap<AgentId, AgentSlots> {
+    fn free_agents(&self, lanes: &[LaneQueue<'_>]) -> IdMap<AgentId, AgentSlots> {
         let slots = |id: &AgentId| self.agents.get(id).map(|book| (*id, book.slots()));
         let capable = || lanes.iter().flat_map(|lane| lane.agents);
         if capable().count() < self.hungry.len() {

@@ -29,8 +29,13 @@ fn known(outcome: Result<Vec<ClaimedTask>, WriteError>) -> Option<Vec<ClaimedTas
 }
 
 impl Coordinator {
-    /// Plans over the books as they are and sends the claims to the writer.
+    /// Plans over the books as they are, sends the claims to the writer and answers the offers.
     pub(crate) fn dispatch(&mut self, cx: &Context<Self>) {
+        self.plan(cx);
+        self.answer_offers();
+    }
+
+    fn plan(&mut self, cx: &Context<Self>) {
         if !self.is_ready || self.shared.phase() != Phase::Serving {
             return;
         }

@@ -3,8 +3,8 @@
 use domain::AgentId;
 use supervision::{Context, Handle, Reply};
 
-use super::Coordinator;
 use super::books::UnderWay;
+use super::{Advance, Coordinator};
 
 /// So many assignments are wanted now. Answers what is on its way.
 pub struct Offer {
@@ -23,7 +23,21 @@ impl actix::Message for Offer {
 impl Handle<Offer> for Coordinator {
     fn handle(&mut self, message: Offer, cx: &mut Context<Self>) -> Reply<UnderWay> {
         self.books.offer(message.agent, message.wanted, message.seen_deliveries);
-        self.dispatch(cx);
-        Reply::Now(self.books.under_way(message.agent))
+        let (promise, promised) = Reply::promise();
+        self.offers.push((message.agent, promise));
+        // One plan for all offers that are in the mailbox now: behind them, it is the next message.
+        if self.offers.len() == 1 && cx.actor_ref().tell(Advance { is_tick: false }).is_err() {
+            self.dispatch(cx);
+        }
+        promised
+    }
+}
+
+impl Coordinator {
+    /// Answers the offers that the plan had before it.
+    pub(crate) fn answer_offers(&mut self) {
+        for (agent, promise) in std::mem::take(&mut self.offers) {
+            promise.fulfil(self.books.under_way(agent));
+        }
     }
 }

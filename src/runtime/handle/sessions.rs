@@ -1,14 +1,16 @@
-//! What the sessions of workers need beside lease calls and reports.
+//! What the sessions of workers need beside reports.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::{AgentId, TaskId, TaskState};
 use store::outcome::ClaimedTask;
 use store::record::TaskDetail;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::RuntimeHandle;
+use super::{ANSWER_WITHIN, RuntimeHandle, within};
+use crate::agent::{Consume, Consumer, LeaseGrant};
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::task::{AttemptNews, Attend};
@@ -36,6 +38,30 @@ impl RuntimeHandle {
         }
         let seat = self.seat(caller, agent).await?.filter(|seat| seat.agent.tenant == caller.tenant);
         Ok(seat.map(|seat| seat.agent.asked.link.process().is_none()))
+    }
+
+    /// Begins to take an agent's assignments as they come; `None` where there is no such agent, or the caller is another one.
+    /// The grants end when the agent's actor begins anew or is removed.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn consume(
+        &self,
+        caller: &Caller,
+        agent: AgentId,
+    ) -> Result<Option<(Consumer, mpsc::UnboundedReceiver<LeaseGrant>)>, Error> {
+        self.shared.refuse_unless_serving()?;
+        if caller.agent.is_some_and(|own| own != agent) {
+            return Ok(None);
+        }
+        let Some(seat) = self.seat(caller, agent).await? else { return Ok(None) };
+        let number = self.shared.consumers.fetch_add(1, Ordering::Relaxed);
+        let (grants, granted) = mpsc::unbounded_channel();
+        let (reply, answer) = oneshot::channel();
+        seat.actor.tell(Consume { tenant: caller.tenant, number, grants, reply })?;
+        // From here on, whoever drops it leaves.
+        let consumer = Consumer { number, actor: seat.actor };
+        Ok(within(ANSWER_WITHIN, answer).await?.map(|()| (consumer, granted)))
     }
 
     /// A session attends an attempt from now on. It goes back, uncharged, unless its holder gave a sign of life or gives

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use domain::{AgentId, AttemptError, Report, TaskId, TaskState};
-use runtime::{LeaseCall, ProgressReport, RuntimeHandle};
+use runtime::{Caller, Error, LeaseCall, LeaseGrant, ProgressReport, RuntimeHandle};
 use store::outcome::{ClaimedTask, Finished, Renewed};
 
 use super::caller;
@@ -61,12 +61,18 @@ async fn lease(
 ) -> Vec<Assignment> {
     let (caller, instance) = (caller(&line.who), line.who.clone());
     let inside = Rc::clone(&line.world);
+    // Half of them come as a session's.
+    let is_session = wait_ms % 2 == 0;
     let ask = move |hive: RuntimeHandle| {
         let (caller, world) = (caller.clone(), Rc::clone(&inside));
         let wait = Duration::from_millis(wait_ms);
         let call = LeaseCall { max, wait, worker_instance: Some(instance.clone()) };
         async move {
-            let grant = hive.lease(&caller, agent, call).await?;
+            let grant = if is_session {
+                over_a_session(&hive, &caller, agent, &call).await?
+            } else {
+                hive.lease(&caller, agent, call).await?
+            };
             let claimed = grant.map(runtime::LeaseGrant::accept).unwrap_or_default();
             for one in &claimed {
                 hand_over(&world, one);
@@ -80,6 +86,18 @@ async fn lease(
         }
     };
     line.call("lease", hang_up_ms, ask).await.unwrap_or_default()
+}
+
+/// What comes first into the slots of a session that ends with it: what comes behind goes back.
+async fn over_a_session(
+    hive: &RuntimeHandle,
+    caller: &Caller,
+    agent: AgentId,
+    call: &LeaseCall,
+) -> Result<Option<LeaseGrant>, Error> {
+    let Some((consumer, mut granted)) = hive.consume(caller, agent).await? else { return Ok(None) };
+    consumer.open(call.max)?;
+    Ok(tokio::time::timeout(call.wait, granted.recv()).await.ok().flatten())
 }
 
 /// The hive hands an attempt over: nobody else may ever be given it, and the lease holds as long as is said.
