@@ -164,6 +164,7 @@ impl Bench {
             count: CLAIMED_BY_AN_AGENT,
             agent,
             lease_ttl_ms: LEASE_TTL_MS,
+            behind: Vec::new(),
         };
         let tally = Arc::clone(tally);
         self.store.writer.send(command, move |answer| {

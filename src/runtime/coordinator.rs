@@ -6,7 +6,7 @@
 //! Invariant: it decides, the writer commits, and only then anybody acts. It never waits for the store inside a
 //! handler: answers go from the writer's thread to whoever asked.
 //!
-//! Messages: [`SubmitTask`], [`SubmitMany`], [`Apply`], `ChangeKeys`, [`Offer`],
+//! Messages: [`SubmitTask`], [`SubmitMany`], [`Apply`], [`Finish`], `ChangeKeys`, [`Offer`],
 //! [`RefreshAgent`], [`RefreshQueues`], [`RestartAgent`],
 //! [`AgentGivenUp`], [`Advance`]. Told
 //! upward: nothing; what happened is in the events.
@@ -18,6 +18,7 @@ pub(crate) mod books;
 pub(crate) mod change_keys;
 pub(crate) mod dispatch;
 mod entries;
+pub(crate) mod finish;
 pub(crate) mod offer;
 pub(crate) mod recover;
 pub(crate) mod refresh;
@@ -38,6 +39,7 @@ pub use advance::Advance;
 pub use agent_given_up::AgentGivenUp;
 pub use apply::Apply;
 pub(crate) use entries::Origin;
+pub use finish::Finish;
 pub use offer::Offer;
 pub use refresh_agent::RefreshAgent;
 pub use refresh_queues::RefreshQueues;
@@ -67,6 +69,8 @@ pub struct Coordinator {
     /// Counts recoveries: what an older one read is out of date.
     pub(crate) recovery: u64,
     pub(crate) turn: u64,
+    /// Whether a plan comes behind what is in the mailbox.
+    pub(crate) is_plan_due: bool,
     /// Agents whose offers are answered with the next plan.
     pub(crate) offers: Vec<(AgentId, Promise<UnderWay>)>,
 }
@@ -85,6 +89,7 @@ impl Coordinator {
             is_ready: false,
             recovery: 0,
             turn: 0,
+            is_plan_due: false,
             offers: Vec::new(),
         }
     }

@@ -82,7 +82,7 @@ impl FeedActor {
                 News::Committed(notice) => self.fold(notice, cx),
                 // The writer opened the database again: a commit may have been left without its notice.
                 News::Rebuilt => self.rebuild(cx),
-                News::Claimed(_) => {}
+                News::Claimed(_) | News::NotEnded(..) => {}
             }
         }
     }

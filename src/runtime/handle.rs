@@ -27,7 +27,8 @@ use crate::agent::{Lease, LeaseCall, LeaseGrant};
 use crate::board::Progress;
 use crate::caller::Caller;
 use crate::coordinator::{
-    Apply, Coordinator, RefreshAgent, RefreshQueues, RestartAgent, SubmitMany, SubmitTask, SubmittedMany,
+    Apply, Coordinator, Finish, RefreshAgent, RefreshQueues, RestartAgent, SubmitMany, SubmitTask,
+    SubmittedMany,
 };
 use crate::directory::Seat;
 use crate::error::Error;
@@ -132,7 +133,12 @@ impl RuntimeHandle {
             correlation_id: Arc::clone(&caller.correlation_id),
             reporter: Some(caller.reporter()),
         };
-        self.apply(command).await
+        if self.shared.phase() == Phase::Starting {
+            return Err(Error::NotReady("starting"));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.coordinator.tell(Finish { command, reply })?;
+        within(ANSWER_WITHIN, answer).await
     }
 
     /// The holder of an attempt is alive; answers the stored expiry of its lease and whether it should end.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::AgentId;
+use domain::{AgentId, TaskId};
 use parking_lot::Mutex;
 use store::outcome::ClaimedTask;
 use store::writer::CommitNotice;
@@ -20,6 +20,8 @@ pub enum News {
     Committed(Arc<CommitNotice>),
     /// Claims of a plan came back.
     Claimed(ClaimsBack),
+    /// An attempt whose end was under way has not ended by it.
+    NotEnded(TaskId, u32),
     /// Commits may be missing: the writer has opened the database again, or the feed has begun anew.
     Rebuilt,
 }

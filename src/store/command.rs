@@ -232,8 +232,8 @@ pub struct SubmitMany {
     pub tasks: Vec<SubmitTask>,
 }
 
-/// Takes up to `count` heads of one lane and priority for an agent. Answers fewer when there are fewer, none when
-/// the agent is gone or drains. One index seek, whatever the backlog.
+/// Takes up to `count` heads of one lane and priority for an agent. Answers fewer when there are fewer or when attempts in
+/// `behind` have not ended, none when the agent is gone or drains. One index seek, whatever the backlog.
 #[derive(Debug, Clone)]
 pub struct ClaimTasks {
     /// From which lane.
@@ -246,6 +246,8 @@ pub struct ClaimTasks {
     pub agent: AgentId,
     /// Lease of a task that names no heartbeat timeout, in milliseconds.
     pub lease_ttl_ms: u64,
+    /// Attempts whose ends were sent before this: one fewer is taken for each that works all the same.
+    pub behind: Vec<(TaskId, u32)>,
 }
 
 /// Who reports about an attempt. An attempt of another tenant, or never held by this agent, is one that does not exist.

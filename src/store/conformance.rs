@@ -117,6 +117,7 @@ on_every_database! {
         nobody_claims_for_an_agent_that_is_gone_or_drains,
         nobody_claims_what_the_agent_cannot_do,
         two_claims_of_one_batch_never_share_a_task,
+        a_claim_behind_ends_takes_one_fewer_for_each_attempt_that_goes_on,
         an_unknown_lane_has_nothing,
         what_has_waited_too_long_is_not_handed_out,
         a_lease_is_the_shortest_of_what_bounds_it,

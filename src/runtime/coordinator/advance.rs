@@ -27,6 +27,7 @@ impl Handle<Advance> for Coordinator {
         if message.is_tick {
             cx.notify_later(message, TICK);
         }
+        self.is_plan_due = false;
         if self.is_ready {
             self.advance(cx);
         } else {
@@ -51,6 +52,7 @@ impl Coordinator {
                         self.recover(cx);
                     }
                 }
+                News::NotEnded(task, attempt) => self.books.does_not_end(task, attempt),
                 News::Rebuilt => self.recover(cx),
             }
         }

@@ -14,7 +14,7 @@ use scheduling::problem::PRIORITIES;
 use scheduling::{AgentSlots, Claim, IdMap, IdSet, LaneQueue, Problem};
 use store::record::{LeaseRecord, QueueRecord};
 
-use super::entries::{AgentBook, Held, Lane, Origin, QueueBook, QueueNumber};
+use super::entries::{AgentBook, ENDING_MAX, Held, Lane, Origin, QueueBook, QueueNumber};
 
 /// What an event means for the actors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,7 @@ impl Books {
             wanted: 0,
             in_flight: 0,
             held: u32::try_from(held).unwrap_or(u32::MAX),
+            ending: IdSet::default(),
             breadth,
             deliveries: 0,
         });
@@ -156,7 +157,8 @@ impl Books {
         if self.room(lane.queue) == Some(0) || lane.waiting.iter().any(|count| *count > 0) {
             return None;
         }
-        let agent = scheduling::pick(&lane.agents, |agent| self.agents.get(&agent).map(AgentBook::slots))?;
+        let agent =
+            scheduling::pick(&lane.agents, |agent| self.agents.get(&agent).map(AgentBook::free_slots))?;
         Some((Origin { lane: id, head: None }, agent))
     }
 
@@ -280,6 +282,35 @@ impl Books {
         self.note_hunger(agent);
     }
 
+    /// The end of an attempt is under way: its slot may be claimed behind it. Answers whether that is of use to anybody.
+    pub(crate) fn ends(&mut self, task: TaskId, attempt: u32) -> bool {
+        let Some(agent) = self.holder(task, attempt) else { return false };
+        if let Some(book) = self.agents.get_mut(&agent) {
+            book.ending.insert((task, attempt));
+        }
+        self.note_hunger(agent);
+        !self.active.is_empty() && self.hungry.contains(&agent)
+    }
+
+    /// The end that was under way was not one.
+    pub(crate) fn does_not_end(&mut self, task: TaskId, attempt: u32) {
+        let Some(agent) = self.holder(task, attempt) else { return };
+        if let Some(book) = self.agents.get_mut(&agent) {
+            book.ending.remove(&(task, attempt));
+        }
+        self.note_hunger(agent);
+    }
+
+    /// The attempts of an agent that a claim for it has to be behind.
+    pub(crate) fn ending(&self, agent: AgentId) -> Vec<(TaskId, u32)> {
+        let book = self.agents.get(&agent);
+        book.map_or_else(Vec::new, |book| book.ending.iter().take(ENDING_MAX).copied().collect())
+    }
+
+    fn holder(&self, task: TaskId, attempt: u32) -> Option<AgentId> {
+        self.held.get(&task).filter(|held| held.attempt == attempt).map(|held| held.agent)
+    }
+
     /// When the attempt began whose end an event tells.
     pub(crate) fn began(&self, event: &Event) -> Option<Timestamp> {
         let held = self.held.get(&event.task?)?;
@@ -370,12 +401,13 @@ impl Books {
         if self.held.get(&task).is_none_or(|there| there.attempt > attempt) {
             return;
         }
-        let Some(Held { agent, lane, .. }) = self.held.remove(&task) else { return };
+        let Some(Held { attempt, agent, lane, .. }) = self.held.remove(&task) else { return };
         if let Some(queue) = self.queue_of(lane) {
             queue.held = queue.held.saturating_sub(1);
         }
         if let Some(book) = self.agents.get_mut(&agent) {
             book.held = book.held.saturating_sub(1);
+            book.ending.remove(&(task, attempt));
         }
         self.note_hunger(agent);
     }

@@ -287,3 +287,56 @@ fn a_claim_that_overtakes_its_event_is_not_planned_a_second_time() {
     books.fold(&submitted(2));
     assert_eq!(claimed(&books.plan(3, 100)), 1, "and nothing stays reserved");
 }
+
+#[test]
+fn the_slot_of_an_attempt_whose_end_is_under_way_is_claimed_behind_it_once() {
+    let mut books = books();
+    let me = AgentId::from_raw(1);
+    for task in 1..=5 {
+        books.fold(&submitted(task));
+    }
+    books.offer(me, 4, 0);
+    assert_eq!(claimed(&books.plan(0, 100)), 2);
+    books.settle(me, BACKLOG, 2, [1, 2].into_iter().map(|task| (TaskId::from_raw(task), 1, Timestamp::ZERO)));
+    for task in 1..=2 {
+        books.fold(&started(task, 1));
+    }
+    let (first, second) = (TaskId::from_raw(1), TaskId::from_raw(2));
+    assert!(!books.ends(first, 2), "another attempt");
+    assert_eq!((claimed(&books.plan(1, 100)), books.ending(me)), (0, vec![]));
+    assert!(books.ends(first, 1));
+    assert_eq!(books.eager_agent(&spec()), None);
+    let behind_it = books.plan(2, 100);
+    assert_eq!((claimed(&behind_it), books.ending(me)), (1, vec![(first, 1)]));
+    assert_eq!(claimed(&books.plan(3, 100)), 0, "it is planned");
+    books.fold(&ended(1, 1));
+    assert_eq!(
+        (claimed(&books.plan(4, 100)), books.ending(me)),
+        (0, vec![]),
+        "and stays so when the end is told"
+    );
+    books.settle(me, BACKLOG, 1, std::iter::once((TaskId::from_raw(3), 1, Timestamp::ZERO)));
+    // An end that is none: what was claimed behind it comes back with nothing.
+    books.offer(me, 1, 2);
+    assert!(books.ends(second, 1));
+    assert_eq!(claimed(&books.plan(5, 100)), 1);
+    books.settle(me, BACKLOG, 1, std::iter::empty());
+    books.does_not_end(second, 1);
+    books.offer(me, 1, 3);
+    assert_eq!((claimed(&books.plan(6, 100)), books.ending(me)), (0, vec![]));
+}
+
+#[test]
+fn a_submit_is_not_given_to_a_slot_that_is_only_about_to_be_free() {
+    let mut books = books();
+    let me = AgentId::from_raw(1);
+    books.offer(me, 3, 0);
+    for task in 1..=2 {
+        books.fold(&submitted(task));
+        books.fold(&started(task, 1));
+    }
+    books.ends(TaskId::from_raw(1), 1);
+    assert_eq!(books.eager_agent(&spec()), None);
+    books.fold(&ended(1, 1));
+    assert!(books.eager_agent(&spec()).is_some());
+}

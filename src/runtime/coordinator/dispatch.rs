@@ -54,6 +54,7 @@ impl Coordinator {
                 count: planned,
                 agent,
                 lease_ttl_ms: self.shared.settings.lease_ttl_ms,
+                behind: self.books.ending(agent),
             };
             let sent = self.shared.writer.send(command, move |outcome| {
                 let claimed = known(outcome);

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{Agent, AgentId, LaneId, LaneSpec, Timestamp};
+use domain::{Agent, AgentId, LaneId, LaneSpec, TaskId, Timestamp};
 use scheduling::problem::PRIORITIES;
-use scheduling::{AgentSlots, Claim};
+use scheduling::{AgentSlots, Claim, IdSet};
+
+/// Ends under way whose slots are planned for at a time, of one agent: each is looked at by each claim behind them.
+pub(crate) const ENDING_MAX: usize = 64;
 
 /// Where planned slots come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,15 +53,26 @@ pub(crate) struct AgentBook {
     pub(crate) wanted: u32,
     pub(crate) in_flight: u32,
     pub(crate) held: u32,
+    /// Attempts of those it holds whose ends are under way to the store.
+    pub(crate) ending: IdSet<(TaskId, u32)>,
     pub(crate) breadth: u32,
     /// How many claims came back for it; an offer made before the last one is outdated.
     pub(crate) deliveries: u64,
 }
 
 impl AgentBook {
-    /// What it can take now.
+    /// What it can take now, in slots that are about to be free, too: such are claimed behind the ends that free them.
     pub(crate) fn slots(&self) -> AgentSlots {
-        let room = self.agent.asked.capacity.saturating_sub(self.held);
+        self.free(u32::try_from(self.ending.len().min(ENDING_MAX)).unwrap_or(0))
+    }
+
+    /// What it can take now, whatever becomes of the ends that are under way.
+    pub(crate) fn free_slots(&self) -> AgentSlots {
+        self.free(0)
+    }
+
+    fn free(&self, ending: u32) -> AgentSlots {
+        let room = self.agent.asked.capacity.saturating_sub(self.held.saturating_sub(ending));
         let free = self.wanted.min(room).saturating_sub(self.in_flight);
         AgentSlots { free: if self.agent.is_draining { 0 } else { free }, breadth: self.breadth }
     }

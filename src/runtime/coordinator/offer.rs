@@ -25,15 +25,22 @@ impl Handle<Offer> for Coordinator {
         self.books.offer(message.agent, message.wanted, message.seen_deliveries);
         let (promise, promised) = Reply::promise();
         self.offers.push((message.agent, promise));
-        // One plan for all offers that are in the mailbox now: behind them, it is the next message.
-        if self.offers.len() == 1 && cx.actor_ref().tell(Advance { is_tick: false }).is_err() {
-            self.dispatch(cx);
-        }
+        self.plan_soon(cx);
         promised
     }
 }
 
 impl Coordinator {
+    /// One plan for everything of that kind that is in the mailbox now: behind it, it is the next message.
+    pub(crate) fn plan_soon(&mut self, cx: &Context<Self>) {
+        if !self.is_plan_due {
+            self.is_plan_due = cx.actor_ref().tell(Advance { is_tick: false }).is_ok();
+            if !self.is_plan_due {
+                self.dispatch(cx);
+            }
+        }
+    }
+
     /// Answers the offers that the plan had before it.
     pub(crate) fn answer_offers(&mut self) {
         for (agent, promise) in std::mem::take(&mut self.offers) {

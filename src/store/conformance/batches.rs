@@ -16,7 +16,15 @@ pub(super) fn a_batch_is_applied_in_order_and_its_events_have_no_gap<R: Rig>() {
     let lane = world.submit("0").lane;
     let commands: Vec<Command> = (1..=50)
         .map(|n| world.submit_command(&n.to_string(), |_| {}).into())
-        .chain([ClaimTasks { lane, priority: 5, count: 60, agent, lease_ttl_ms: LEASE_MS }.into()])
+        .chain([ClaimTasks {
+            lane,
+            priority: 5,
+            count: 60,
+            agent,
+            lease_ttl_ms: LEASE_MS,
+            behind: Vec::new(),
+        }
+        .into()])
         .collect();
     let committed = world.batch(&commands);
     let Some(Ok(Outcome::Claimed(claimed))) = committed.outcomes.last() else { panic!() };

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use domain::{LaneId, NewTask, Start, TaskState, Timeouts};
+use domain::{LaneId, NewTask, Start, TaskId, TaskState, Timeouts};
 
 use super::Rig;
-use super::world::{LEASE_MS, World, failure, handed_back, name};
-use crate::command::{AgentEdit, Chore, ClaimTasks};
+use super::world::{LEASE_MS, World, failure, handed_back, name, success};
+use crate::command::{AgentEdit, Chore, ClaimTasks, FinishAttempt};
 use crate::outcome::{ClaimedTask, Outcome};
 
 fn priority(of: u8) -> impl FnOnce(&mut NewTask) {
@@ -96,7 +96,9 @@ pub(super) fn two_claims_of_one_batch_never_share_a_task<R: Rig>() {
     for title in ["2", "3"] {
         world.submit(title);
     }
-    let claim = |agent| ClaimTasks { lane, priority: 5, count: 2, agent, lease_ttl_ms: LEASE_MS }.into();
+    let claim = |agent| {
+        ClaimTasks { lane, priority: 5, count: 2, agent, lease_ttl_ms: LEASE_MS, behind: Vec::new() }.into()
+    };
     let committed = world.batch(&[claim(ada), claim(bob)]);
     let mut seen = HashSet::new();
     let mut counts = Vec::new();
@@ -106,6 +108,54 @@ pub(super) fn two_claims_of_one_batch_never_share_a_task<R: Rig>() {
         assert!(claimed.iter().all(|task| seen.insert(task.task)));
     }
     assert_eq!(counts, [2, 1]);
+}
+
+pub(super) fn a_claim_behind_ends_takes_one_fewer_for_each_attempt_that_goes_on<R: Rig>() {
+    let mut world = World::<R>::new();
+    let agent = world.agent("ada");
+    let held: Vec<_> = (0..3).map(|number| world.working_by(agent, &format!("{number}"), |_| {})).collect();
+    let lane = world.submit("next").lane;
+    for _ in 0..9 {
+        world.submit("next");
+    }
+    let claim = |count, behind: &[&ClaimedTask]| ClaimTasks {
+        lane,
+        priority: 5,
+        count,
+        agent,
+        lease_ttl_ms: LEASE_MS,
+        behind: behind.iter().map(|one| (one.task, one.attempt)).collect(),
+    };
+    let finish = |one: &ClaimedTask, attempt| FinishAttempt {
+        task: one.task,
+        attempt,
+        report: success(),
+        workspace: None,
+        chance: 0.5,
+        correlation_id: "r".into(),
+        reporter: None,
+    };
+    // In one batch: the first ends, the report of the second is of another attempt.
+    let committed = world.batch(&[
+        finish(&held[0], 1).into(),
+        finish(&held[1], 2).into(),
+        claim(2, &[&held[0], &held[1]]).into(),
+    ]);
+    let Ok(Outcome::Claimed(claimed)) = &committed.outcomes[2] else { panic!("{:?}", committed.outcomes) };
+    assert_eq!(claimed.len(), 1);
+    // In a later batch, also where no more go on than are claimed.
+    assert_eq!(world.apply(claim(1, &[&held[0]])).len(), 1);
+    assert_eq!(world.apply(claim(1, &[&held[1], &held[2]])), []);
+    assert_eq!(world.apply(claim(3, &[&held[1], &held[2]])).len(), 1);
+    // An earlier attempt of a task that works again is over, and a task that is gone holds nothing.
+    world.finish(held[2].task, 1, handed_back());
+    let again = world.claim(lane, agent, 10);
+    assert!(again.iter().any(|one| one.task == held[2].task && one.attempt == 2), "{again:?}");
+    for _ in 0..2 {
+        world.submit("more");
+    }
+    let gone = (TaskId::from_raw(4_711), 1);
+    assert_eq!(world.apply(ClaimTasks { behind: vec![gone, (held[2].task, 1)], ..claim(2, &[]) }).len(), 2);
 }
 
 pub(super) fn an_unknown_lane_has_nothing<R: Rig>() {

@@ -164,7 +164,9 @@ pub(super) fn command<R: Rig>(
         Step::Submit { .. } | Step::SubmitMany { .. } => submit(world, tasks, agents, step)?,
         Step::Claim { agent, priority, count } => {
             let (agent, count, priority) = (agents[*agent], *count, *priority);
-            ClaimTasks { lane, priority, count, agent, lease_ttl_ms: LEASE_MS }.into()
+            // Some of them work, and some have ended.
+            let behind = tasks.iter().rev().take(2).map(|task| (*task, 1)).collect();
+            ClaimTasks { lane, priority, count, agent, lease_ttl_ms: LEASE_MS, behind }.into()
         }
         Step::Finish { task: index, .. }
         | Step::Renew { task: index, .. }

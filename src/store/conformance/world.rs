@@ -182,6 +182,7 @@ impl<R: Rig> World<R> {
                 count: left,
                 agent,
                 lease_ttl_ms: LEASE_MS,
+                behind: Vec::new(),
             }));
         }
         claimed

@@ -45,6 +45,7 @@ impl Wanted {
             Command::SubmitMany(command) => command.tasks.iter().for_each(|task| self.submit(task)),
             Command::ClaimTasks(command) => {
                 self.agents.insert(command.agent.raw());
+                self.tasks.extend(command.behind.iter().map(|(task, _)| task.raw()));
                 let run = (command.lane.0, command.priority);
                 let count = self.heads.entry(run).or_default();
                 *count = count.saturating_add(i64::from(command.count)).min(HEADS_MAX);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use diesel::sql_types::{Nullable, Text};
+use diesel::prelude::*;
+use diesel::sql_types::{Integer, Nullable, Text};
 
 use crate::command::ClaimTasks;
 use crate::outcome::ClaimedTask;
@@ -14,7 +15,7 @@ use crate::sql::moves::{self, Start};
 use crate::sql::spec_row::{RawSpec, Spec, SpecSql, spec_columns};
 use crate::sql::statement::statement;
 use crate::sql::task_row::{RawTask, TaskRow, TaskSql, task_columns};
-use domain::LaneId;
+use domain::{LaneId, TaskId, TaskState};
 
 /// Heads that are read at a time.
 const BLOCK: u32 = 64;
@@ -29,7 +30,8 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<C
     if !agent_row::may_take(batch.conn, command.agent, &lane)? {
         return Ok(Vec::new());
     }
-    let most = usize::try_from(command.count).unwrap_or(usize::MAX);
+    let kept = still_working(batch, &command.behind)?;
+    let most = usize::try_from(command.count).unwrap_or(usize::MAX).saturating_sub(kept);
     let (mut claimed, mut after, mut input_bytes, mut passed_over) = (Vec::new(), 0, 0, 0);
     let over_max = PASSED_OVER_MAX.saturating_add(batch.quarantine.allowance());
     while claimed.len() < most && input_bytes < INPUT_BYTES_MAX && passed_over < over_max {
@@ -67,6 +69,26 @@ pub(super) fn apply(batch: &mut Batch<'_>, command: &ClaimTasks) -> Result<Vec<C
     Ok(claimed)
 }
 
+/// How many of these attempts have not ended.
+fn still_working(batch: &mut Batch<'_>, attempts: &[(TaskId, u32)]) -> Result<usize, Failure> {
+    let mut working = 0;
+    for (task, attempt) in attempts {
+        let at_work = match batch.conn.gathering() {
+            Some(session) => session
+                .task(*task)?
+                .filter(|task| task.state == TaskState::Working)
+                .map(|task| i32::try_from(task.attempt).unwrap_or(i32::MAX)),
+            None => batch
+                .conn
+                .get_result::<(i32,), _>(AtWork { id: task.raw() })
+                .optional()?
+                .map(|(there,)| there),
+        };
+        working += usize::from(at_work == Some(i32::try_from(*attempt).unwrap_or(i32::MAX)));
+    }
+    Ok(working)
+}
+
 /// At most `count` of the oldest queued tasks of one lane and priority above an id.
 fn heads(
     batch: &mut Batch<'_>,
@@ -95,6 +117,11 @@ pub(crate) fn understood(input: Option<String>) -> Result<Option<Arc<str>>, Fail
         Ok(_) => Ok(Some(Arc::from(input))),
         Err(error) => Err(Failure::corrupt("input", error.to_string())),
     }
+}
+
+statement! {
+    /// The present attempt of a task that works.
+    AtWork { id: i64 } -> (Integer,) = "SELECT t.attempt FROM tasks t WHERE t.state = 2 AND t.id = "; id
 }
 
 statement! {
