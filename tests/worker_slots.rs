@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use tests::Hive;
 use tests::worker_socket::{WorkerSocket, about};
 
-async fn handed_back(hive: &Hive) -> Result<u64> {
+/// A counter; one with labels is not there before it counts.
+async fn counted(hive: &Hive, name: &str) -> Result<u64> {
     let metrics = hive.request(reqwest::Method::GET, "/metrics").send().await?.text().await?;
-    let name = r#"hive_assignments_total{outcome="handed_back"} "#;
-    // It is not there before the first one.
-    metrics.lines().find_map(|line| line.strip_prefix(name)).map_or(Ok(0), |count| Ok(count.parse()?))
+    let count = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    count.map_or(Ok(0), |count| Ok(count.parse()?))
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn nothing_is_claimed_for_slots_that_open_and_fill_again_and_again_only_to
         anyhow::Ok(())
     };
     tokio::try_join!(submits, work)?;
-    assert_eq!(handed_back(&hive).await?, 0);
+    assert_eq!(counted(&hive, r#"hive_assignments_total{outcome="handed_back"}"#).await?, 0);
     Ok(())
 }
 
@@ -105,5 +105,35 @@ async fn slots_stay_open_while_their_agent_begins_anew() -> Result<()> {
     assert_eq!(hive.get(&format!("/api/v2/tasks/{id}")).await?["state"], "queued");
     session.ready(1).await?;
     assert_eq!(session.assignments(1).await?[0]["task_id"], id);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_report_that_is_refused_frees_no_slot_and_keeps_nobody_busy() -> Result<()> {
+    const REFUSED: u64 = 5;
+    let hive = Hive::start().await?;
+    let (ada, bob) = (hive.agent("ada", &[], 1).await?, hive.agent("bob", &["b"], 1).await?);
+    let key = json!({"name": "bob", "role": "agent", "agent_id": bob});
+    let key = hive.post("/api/v2/auth/keys", &key, 201).await?["key"].as_str().context("a key")?.to_owned();
+    let mut session = WorkerSocket::open(&hive, &ada, "").await?;
+    session.ready(2).await?;
+    hive.submit(&json!({"title": "held"})).await?;
+    let held = session.assignments(1).await?.remove(0);
+    session.report("heartbeat", json!([about(&held, &json!({}))])).await?;
+    let waits = hive.submit(&json!({"title": "waits"})).await?;
+    let before = counted(&hive, "hive_plans_total").await?;
+    let complete =
+        format!("{}/api/v2/tasks/{}/complete", hive.url, held["task_id"].as_str().context("an id")?);
+    for _ in 0..REFUSED {
+        let report = reqwest::Client::new().post(&complete).bearer_auth(&key).json(&json!({"attempt": 1}));
+        assert_eq!(report.send().await?.status(), 404, "it is not bob's");
+    }
+    for _ in 0..50 {
+        assert_eq!(hive.get(&format!("/api/v2/tasks/{waits}")).await?["state"], "queued");
+    }
+    let plans = counted(&hive, "hive_plans_total").await? - before;
+    ensure!(plans <= 2 * REFUSED, "{plans} plans");
+    session.report("complete", json!([about(&held, &json!({}))])).await?;
+    assert_eq!(session.assignments(1).await?[0]["task_id"], waits);
     Ok(())
 }
