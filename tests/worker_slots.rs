@@ -1,5 +1,6 @@
 //! Slots that sessions open: what comes into which, and that nothing is claimed for a slot that is not there.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -137,5 +138,33 @@ async fn a_report_that_is_refused_frees_no_slot_and_keeps_nobody_busy() -> Resul
     ensure!(plans <= 2, "{plans} plans");
     session.report("complete", json!([about(&held, &json!({}))])).await?;
     assert_eq!(session.assignments(1).await?[0]["task_id"], waits);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_read_is_granted_no_more_until_it_does() -> Result<()> {
+    const TASKS: usize = 60;
+    let hive = Hive::start().await?;
+    let agent = hive.agent("ada", &[], 200).await?;
+    let mut session = WorkerSocket::open(&hive, &agent, "").await?;
+    session.ready(200).await?;
+    let input = "x".repeat(900 << 10);
+    for number in 0..TASKS {
+        hive.submit(&json!({"title": format!("t{number}"), "input": input})).await?;
+    }
+    // 8 MiB that the session has not heard of, what the socket takes, and what was on its way.
+    let working =
+        hive.get(&format!("/api/v2/agents/{agent}")).await?["working"].as_u64().context("a count")?;
+    ensure!((1..=40).contains(&working), "{working} of {TASKS} are its own");
+    let mut seen = HashSet::new();
+    while seen.len() < TASKS {
+        let frame = session.next().await?.map_err(|end| anyhow::anyhow!("{end:?}"))?;
+        if frame["type"] == "assignments" {
+            let items = frame["items"].as_array().context("items")?;
+            seen.extend(items.iter().map(|work| work["task_id"].to_string()));
+            let named: Vec<Value> = items.iter().map(|work| about(work, &json!({}))).collect();
+            session.send(&json!({"type": "heartbeat", "items": named})).await?;
+        }
+    }
     Ok(())
 }

@@ -70,7 +70,7 @@ pub(crate) async fn show_health(hive: Hive) -> Answer {
     ok(&whole(&hive).await)
 }
 
-/// How the parts are doing, as of the last second; the database, of the last two.
+/// How the parts are doing, as of the last second; the database, of the last three.
 pub(crate) async fn whole(hive: &Shared) -> HealthView {
     if let Some(view) = fresh(&hive.probe.whole, FRESH) {
         return view;

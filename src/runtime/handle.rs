@@ -120,8 +120,9 @@ impl RuntimeHandle {
         if usage.is_none() {
             *usage = self.shared.board.usage(task, attempt);
         }
-        // A sign of life, also where it cannot be stored at present.
-        if self.shared.board.actor_for(task, attempt, caller.reporter()).is_some() {
+        let is_theirs = self.shared.board.actor_for(task, attempt, caller.reporter()).is_some();
+        if is_theirs {
+            // A sign of life, also where it cannot be stored at present.
             self.shared.board.report(task, attempt, None, self.shared.clock.now());
         }
         let command = FinishAttempt {
@@ -133,8 +134,8 @@ impl RuntimeHandle {
             correlation_id: Arc::clone(&caller.correlation_id),
             reporter: Some(caller.reporter()),
         };
-        if self.shared.phase() == Phase::Starting {
-            return Err(Error::NotReady("starting"));
+        if !is_theirs || self.shared.phase() == Phase::Starting {
+            return self.apply(command).await;
         }
         let (reply, answer) = oneshot::channel();
         self.coordinator.tell(Finish { command, reply })?;

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use domain::{AgentId, LaneId};
 
-/// A map by ids of ours, which nobody chooses so that they collide: hashed quickly.
-pub type IdMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+/// A map by ids of ours, which nobody chooses so that they collide: hashed quickly, and in the same order in each process.
+pub type IdMap<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 /// A set of such ids.
-pub type IdSet<K> = HashSet<K, foldhash::fast::RandomState>;
+pub type IdSet<K> = HashSet<K, foldhash::fast::FixedState>;
 
 /// Number of priorities.
 pub const PRIORITIES: usize = 10;

@@ -8,7 +8,7 @@ use protocol::live::limits::Ending;
 use protocol::worker_session::{Assignments, HiveSays, ITEMS_MAX, SIGN_OF_LIFE_MS};
 use runtime::{Consumer, Error, LeaseGrant};
 use store::outcome::ClaimedTask;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::session::{WorkNews, WorkSession};
 use crate::live::outbox::Outbox;
@@ -40,10 +40,10 @@ enum State {
     Shut,
     /// The agent's actor is being asked.
     Asked,
-    /// Yes.
-    Open(Consumer),
+    /// Yes; what is beside it ends the timer when it is dropped.
+    Open(Consumer, oneshot::Sender<()>),
     /// A little later.
-    Resting,
+    Resting { _timer: oneshot::Sender<()> },
 }
 
 impl Intake {
@@ -65,8 +65,8 @@ impl WorkSession {
         match &self.intake.state {
             State::Shut => self.begin(out),
             // Then all that are open by then are told.
-            State::Asked | State::Resting => {}
-            State::Open(consumer) => {
+            State::Asked | State::Resting { .. } => {}
+            State::Open(consumer, _) => {
                 if let Err(error) = consumer.open(more) {
                     self.rest(&error, out);
                 }
@@ -96,9 +96,8 @@ impl WorkSession {
         match answer {
             Ok(Some((consumer, granted))) => match consumer.open(self.slots) {
                 Ok(()) => {
-                    self.intake.state = State::Open(consumer);
+                    self.intake.state = State::Open(consumer, Self::come_back(taking, SIGN_OF_LIFE, out));
                     Self::await_grants(taking, granted, out);
-                    Self::come_back(taking, SIGN_OF_LIFE, out);
                 }
                 Err(error) => self.rest(&error, out),
             },
@@ -134,37 +133,48 @@ impl WorkSession {
         if !self.begun.principal.still_opens(&self.hive) {
             return self.close(Ending::Credentials, out);
         }
+        let heard = match &self.intake.state {
+            State::Open(consumer, _) => consumer.heard(&grants),
+            State::Shut | State::Asked | State::Resting { .. } => Ok(()),
+        };
         let claimed: Vec<_> = grants.into_iter().flat_map(LeaseGrant::accept).collect();
         self.slots = self.slots.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
         self.push(claimed, false, out);
-        Self::await_grants(taking, more, out);
+        match heard {
+            Ok(()) => Self::await_grants(taking, more, out),
+            Err(error) => self.rest(&error, out),
+        }
     }
 
     /// Begins again a little later.
     fn rest(&mut self, error: &Error, out: &mut Outbox<WorkNews>) {
         tracing::debug!(session.id = &*self.begun.id, %error, "a session takes nothing for a moment");
-        let taking = self.intake.turn(State::Resting);
-        Self::come_back(taking, AGAIN, out);
+        let taking = self.intake.turn(State::Shut);
+        self.intake.state = State::Resting { _timer: Self::come_back(taking, AGAIN, out) };
     }
 
-    fn come_back(taking: Taking, after: Duration, out: &mut Outbox<WorkNews>) {
+    fn come_back(taking: Taking, after: Duration, out: &mut Outbox<WorkNews>) -> oneshot::Sender<()> {
+        let (lives, called_off) = oneshot::channel();
         out.errand(async move {
-            tokio::time::sleep(after).await;
+            // Nothing is ever sent: it ends in time, or with what holds the other side.
+            let _ = tokio::time::timeout(after, called_off).await;
             WorkNews::IntakeDue(taking)
         });
+        lives
     }
 
     pub(super) fn intake_due(&mut self, taking: Taking, out: &mut Outbox<WorkNews>) {
         if taking != self.intake.taking {
             return;
         }
-        match &self.intake.state {
+        match &mut self.intake.state {
             State::Shut | State::Asked => {}
-            State::Resting => self.begin(out),
-            State::Open(_) => {
-                self.take(0, out);
-                if matches!(self.intake.state, State::Open(_)) {
-                    Self::come_back(taking, SIGN_OF_LIFE, out);
+            State::Resting { .. } => self.begin(out),
+            State::Open(_, timer) => {
+                *timer = Self::come_back(taking, SIGN_OF_LIFE, out);
+                // One that has all it takes has to show by its reports that it lives.
+                if self.slots > 0 {
+                    self.take(0, out);
                 }
             }
         }

@@ -1,13 +1,49 @@
 //! Sessions take assignments as they come, as many as they have slots open: nobody asks anew after each.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use domain::TenantId;
+use parking_lot::Mutex;
 use supervision::{ActorRef, Context, Handle, Reply};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AgentActor, LEASE_CALLS_MAX, LeaseGrant};
 use crate::error::Error;
+
+/// Assignments that a session was granted and has not heard of, from which on it is granted no more: as many as a frame has.
+const UNHEARD_MAX: usize = 256;
+/// Bytes of their inputs, from which on it is granted no more: 8 MiB, as one claim brings.
+const UNHEARD_BYTES_MAX: usize = 8 << 20;
+
+/// What a session was granted and has not heard of: one whose socket takes nothing hears nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Unheard(Mutex<(usize, usize)>);
+
+impl Unheard {
+    /// Adds a grant; whether that is as much as there may be.
+    fn add(&self, (count, bytes): (usize, usize)) -> bool {
+        let mut sum = self.0.lock();
+        *sum = (sum.0 + count, sum.1 + bytes);
+        Self::is_much(*sum)
+    }
+
+    /// Takes a grant away; whether there is room again that was not there before.
+    fn take(&self, (count, bytes): (usize, usize)) -> bool {
+        let mut sum = self.0.lock();
+        let was_much = Self::is_much(*sum);
+        *sum = (sum.0.saturating_sub(count), sum.1.saturating_sub(bytes));
+        was_much && !Self::is_much(*sum)
+    }
+
+    fn is_full(&self) -> bool {
+        Self::is_much(*self.0.lock())
+    }
+
+    const fn is_much((count, bytes): (usize, usize)) -> bool {
+        count >= UNHEARD_MAX || bytes >= UNHEARD_BYTES_MAX
+    }
+}
 
 /// Which consumer, in this process.
 pub(crate) type ConsumerNumber = u64;
@@ -20,6 +56,8 @@ pub struct Consume {
     pub number: ConsumerNumber,
     /// Where its assignments go; closed when the agent's actor begins anew.
     pub grants: mpsc::UnboundedSender<LeaseGrant>,
+    /// What of them it has not heard of.
+    pub(crate) unheard: Arc<Unheard>,
     /// Who waits for the answer; `None` where the agent is of another tenant.
     pub reply: oneshot::Sender<Result<Option<()>, Error>>,
 }
@@ -28,7 +66,7 @@ impl actix::Message for Consume {
     type Result = ();
 }
 
-/// So many more slots of a consumer are open. None is a sign of life, too.
+/// So many more slots of a consumer are open. None: a sign of life, or there is room for grants again.
 pub struct OpenSlots {
     /// Whose.
     pub number: ConsumerNumber,
@@ -54,6 +92,7 @@ impl actix::Message for Leave {
 pub struct Consumer {
     pub(crate) number: ConsumerNumber,
     pub(crate) actor: ActorRef<AgentActor>,
+    pub(crate) unheard: Arc<Unheard>,
 }
 
 impl Consumer {
@@ -63,6 +102,18 @@ impl Consumer {
     /// When the agent's actor takes no messages now: then nothing was opened.
     pub fn open(&self, more: u32) -> Result<(), Error> {
         Ok(self.actor.tell(OpenSlots { number: self.number, more })?)
+    }
+
+    /// These were heard of. A consumer that does not say so is granted no more after 256 of them, or 8 MiB of input.
+    ///
+    /// # Errors
+    /// When the agent's actor takes no messages now: then it grants nothing more to this consumer.
+    pub fn heard(&self, grants: &[LeaseGrant]) -> Result<(), Error> {
+        let mut has_room_again = false;
+        for grant in grants {
+            has_room_again |= self.unheard.take(grant.size());
+        }
+        if has_room_again { self.open(0) } else { Ok(()) }
     }
 }
 
@@ -75,7 +126,8 @@ impl Drop for Consumer {
 
 /// The consumers of one agent.
 ///
-/// Invariant: `open` is the sum of all their slots, and `turns` has exactly those that have some.
+/// Invariant: `open` is the sum of the slots of all that hear of what they are granted, and `turns` has exactly those of them
+/// that have some.
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
     there: HashMap<ConsumerNumber, Seat>,
@@ -87,6 +139,9 @@ pub(crate) struct Consumers {
 struct Seat {
     slots: u32,
     grants: mpsc::UnboundedSender<LeaseGrant>,
+    unheard: Arc<Unheard>,
+    /// Whether it has to hear of what it was granted first.
+    is_behind: bool,
 }
 
 impl Consumers {
@@ -99,24 +154,45 @@ impl Consumers {
         self.open
     }
 
-    fn join(&mut self, number: ConsumerNumber, grants: mpsc::UnboundedSender<LeaseGrant>) {
-        self.there.insert(number, Seat { slots: 0, grants });
+    fn join(
+        &mut self,
+        number: ConsumerNumber,
+        grants: mpsc::UnboundedSender<LeaseGrant>,
+        unheard: Arc<Unheard>,
+    ) {
+        self.there.insert(number, Seat { slots: 0, grants, unheard, is_behind: false });
+    }
+
+    /// Forgets those that are gone and could not say so.
+    pub(crate) fn forget_gone(&mut self) {
+        let gone: Vec<_> = self
+            .there
+            .iter()
+            .filter(|(_, seat)| seat.grants.is_closed())
+            .map(|(number, _)| *number)
+            .collect();
+        for number in gone {
+            self.leave(number);
+        }
     }
 
     fn open(&mut self, number: ConsumerNumber, more: u32) {
         let Some(seat) = self.there.get_mut(&number) else { return };
-        let more = more.min(u32::MAX - self.open);
-        if seat.slots == 0 && more > 0 {
-            self.turns.push_back(number);
+        let before = if seat.is_behind { 0 } else { seat.slots };
+        seat.slots = seat.slots.saturating_add(more);
+        seat.is_behind = seat.is_behind && seat.unheard.is_full();
+        if !seat.is_behind && seat.slots > before {
+            if before == 0 {
+                self.turns.push_back(number);
+            }
+            self.open = self.open.saturating_add(seat.slots - before);
         }
-        seat.slots += more;
-        self.open += more;
     }
 
     fn leave(&mut self, number: ConsumerNumber) {
         let Some(seat) = self.there.remove(&number) else { return };
-        if seat.slots > 0 {
-            self.open -= seat.slots;
+        if seat.slots > 0 && !seat.is_behind {
+            self.open = self.open.saturating_sub(seat.slots);
             self.turns.retain(|there| *there != number);
         }
     }
@@ -127,18 +203,22 @@ impl Consumers {
             let Some(number) = self.turns.pop_front() else { return };
             let Some(seat) = self.there.get_mut(&number) else { continue };
             let part = grant.split(seat.slots);
-            let taken = u32::try_from(part.claimed().len()).unwrap_or(u32::MAX);
+            let size = part.size();
+            let taken = u32::try_from(size.0).unwrap_or(u32::MAX);
+            // Noted before it can be heard of.
+            let is_much = seat.unheard.add(size);
+            self.open = self.open.saturating_sub(seat.slots);
             match seat.grants.send(part) {
                 Ok(()) => {
-                    seat.slots -= taken;
-                    self.open -= taken;
-                    if seat.slots > 0 {
+                    seat.slots = seat.slots.saturating_sub(taken);
+                    seat.is_behind = is_much && seat.unheard.is_full();
+                    if seat.slots > 0 && !seat.is_behind {
+                        self.open = self.open.saturating_add(seat.slots);
                         self.turns.push_back(number);
                     }
                 }
                 Err(mpsc::error::SendError(part)) => {
                     // A session that is gone leaves its part to the next one.
-                    self.open -= seat.slots;
                     self.there.remove(&number);
                     grant.join(part);
                 }
@@ -149,7 +229,10 @@ impl Consumers {
 
 impl Handle<Consume> for AgentActor {
     fn handle(&mut self, message: Consume, _: &mut Context<Self>) -> Reply<()> {
-        let Consume { tenant, number, grants, reply } = message;
+        let Consume { tenant, number, grants, unheard, reply } = message;
+        if self.waiters.len() + self.consumers.len() >= LEASE_CALLS_MAX {
+            self.consumers.forget_gone();
+        }
         let answer = if tenant != self.agent.tenant {
             Ok(None)
         } else if !self.is_worker() {
@@ -157,7 +240,7 @@ impl Handle<Consume> for AgentActor {
         } else if self.waiters.len() + self.consumers.len() >= LEASE_CALLS_MAX {
             Err(Error::Overloaded)
         } else {
-            self.consumers.join(number, grants);
+            self.consumers.join(number, grants, unheard);
             Ok(Some(()))
         };
         let _ = reply.send(answer);
@@ -170,9 +253,7 @@ impl Handle<OpenSlots> for AgentActor {
         self.pulse.saw(self.shared.clock.now());
         self.revive();
         self.consumers.open(message.number, message.more);
-        if message.more > 0 {
-            self.offer(cx);
-        }
+        self.offer(cx);
         Reply::Now(())
     }
 }

@@ -42,6 +42,13 @@ impl LeaseGrant {
         &self.claimed
     }
 
+    /// How many assignments are in it, and how many bytes of input they have together.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let bytes =
+            self.claimed.iter().filter_map(|claimed| claimed.input.as_ref()).map(|input| input.len()).sum();
+        (self.claimed.len(), bytes)
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -63,6 +63,9 @@ impl Handle<Lease> for AgentActor {
         // Calls whose clients are gone want nothing any more.
         self.waiters.retain(|waiter| !waiter.reply.is_closed());
         if self.waiters.len() + self.consumers.len() >= LEASE_CALLS_MAX {
+            self.consumers.forget_gone();
+        }
+        if self.waiters.len() + self.consumers.len() >= LEASE_CALLS_MAX {
             let _ = reply.send(Err(Error::Overloaded));
             return Reply::Now(());
         }

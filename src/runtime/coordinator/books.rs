@@ -181,8 +181,9 @@ impl Books {
         })
     }
 
-    /// Plans, and reserves what is planned.
-    pub(crate) fn plan(&mut self, turn: u64, slots_max: u32) -> Vec<Claim> {
+    /// Plans, and reserves what is planned. With each claim, the ends that it has to be behind: none where the slots are free
+    /// anyway.
+    pub(crate) fn plan(&mut self, turn: u64, slots_max: u32) -> Vec<(Claim, Vec<(TaskId, u32)>)> {
         if self.active.is_empty() || self.hungry.is_empty() {
             return Vec::new();
         }
@@ -204,10 +205,14 @@ impl Books {
         let agents = self.free_agents(&lanes);
         let problem = Problem { lanes, agents, room, turn, slots_max };
         let claims = scheduling::plan(problem);
-        for claim in &claims {
-            self.reserve(claim.agent, Origin::of(claim), claim.count);
-        }
-        claims
+        let placed = claims.into_iter().map(|claim| {
+            let is_free =
+                self.agents.get(&claim.agent).is_some_and(|book| claim.count <= book.free_slots().free);
+            let behind = if is_free { Vec::new() } else { self.ending(claim.agent) };
+            self.reserve(claim.agent, Origin::of(&claim), claim.count);
+            (claim, behind)
+        });
+        placed.collect()
     }
 
     /// The free slots of those who can take something of these lanes. Whoever waits for other work costs nothing, however
@@ -302,7 +307,7 @@ impl Books {
     }
 
     /// The attempts of an agent that a claim for it has to be behind.
-    pub(crate) fn ending(&self, agent: AgentId) -> Vec<(TaskId, u32)> {
+    fn ending(&self, agent: AgentId) -> Vec<(TaskId, u32)> {
         let book = self.agents.get(&agent);
         book.map_or_else(Vec::new, |book| book.ending.iter().take(ENDING_MAX).copied().collect())
     }

@@ -45,7 +45,7 @@ impl Coordinator {
         }
         self.turn = self.turn.wrapping_add(1);
         self.shared.metrics.plans.inc();
-        for claim in claims {
+        for (claim, behind) in claims {
             let (from, planned, agent) = (Origin::of(&claim), claim.count, claim.agent);
             let (shared, coordinator) = (self.shared.clone(), cx.actor_ref());
             let command = ClaimTasks {
@@ -54,7 +54,7 @@ impl Coordinator {
                 count: planned,
                 agent,
                 lease_ttl_ms: self.shared.settings.lease_ttl_ms,
-                behind: self.books.ending(agent),
+                behind,
             };
             let sent = self.shared.writer.send(command, move |outcome| {
                 let claimed = known(outcome);

@@ -58,9 +58,11 @@ impl RuntimeHandle {
         let number = self.shared.consumers.fetch_add(1, Ordering::Relaxed);
         let (grants, granted) = mpsc::unbounded_channel();
         let (reply, answer) = oneshot::channel();
-        seat.actor.tell(Consume { tenant: caller.tenant, number, grants, reply })?;
+        let unheard = Arc::default();
+        let consume = Consume { tenant: caller.tenant, number, grants, unheard: Arc::clone(&unheard), reply };
+        seat.actor.tell(consume)?;
         // From here on, whoever drops it leaves.
-        let consumer = Consumer { number, actor: seat.actor };
+        let consumer = Consumer { number, actor: seat.actor, unheard };
         Ok(within(ANSWER_WITHIN, answer).await?.map(|()| (consumer, granted)))
     }
 
