@@ -288,16 +288,19 @@ async fn sessions_are_capped_for_the_hive_and_for_each_principal() -> Result<()>
 
 /// Fills the log with events of tasks until a session has missed enough.
 pub async fn flood_until(hive: &Hive, family: &str, label: &str) -> Result<()> {
-    let batch: Vec<Value> = (0..500).map(|number| json!({"title": format!("{number}")})).collect();
     let began = std::time::Instant::now();
     while counted(hive, family, label).await? < 1.0 {
         ensure!(began.elapsed() < tests::PATIENCE, "{family} {label} was never counted");
-        try_join_all((0..4).map(|_| {
-            let body = json!({"tasks": batch});
-            async move { hive.post("/api/v2/tasks/bulk", &body, 200).await }
-        }))
-        .await?;
+        flood(hive).await?;
     }
+    Ok(())
+}
+
+/// Puts events of 2,000 tasks into the log.
+pub async fn flood(hive: &Hive) -> Result<()> {
+    let tasks: Vec<Value> = (0..500).map(|number| json!({"title": format!("{number}")})).collect();
+    let batch = json!({"tasks": tasks});
+    try_join_all((0..4).map(|_| hive.post("/api/v2/tasks/bulk", &batch, 200))).await?;
     Ok(())
 }
 

@@ -16,9 +16,10 @@
 //!
 //! Invariant: every error leaves as a problem, also that of a request that nobody could read.
 
+mod client;
+
 use std::cell::Cell;
-use std::convert::Infallible;
-use std::future::{Future, Ready, pending, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -26,16 +27,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
-use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HttpDate;
-use actix_web::{FromRequest, HttpRequest};
-use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
 
+pub(crate) use self::client::Client;
 use crate::correlation;
 use crate::problem::Problem;
 use crate::state::ApiSettings;
@@ -62,6 +61,8 @@ pub(crate) struct Traffic {
     starves: Cell<bool>,
     /// How long the client may take nothing, where that is another time than usual.
     write_limit: Cell<Option<Duration>>,
+    /// Since when there is something for the client and it takes nothing.
+    waits_since: Cell<Option<Instant>>,
     /// The client took nothing for that long.
     is_stalled: Cell<bool>,
 }
@@ -107,75 +108,6 @@ pub(crate) struct UnderWay(Rc<Traffic>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.set(self.0.under_way.get().saturating_sub(1));
-    }
-}
-
-/// The connection that a request came over, as its endpoint sees it.
-pub(crate) struct Client(Option<Rc<Traffic>>);
-
-impl Client {
-    /// Of a request. A request that came over no connection of ours has a client that never goes.
-    pub(crate) fn of(request: &HttpRequest) -> Self {
-        Self(request.conn_data::<Rc<Traffic>>().cloned())
-    }
-
-    /// Comes when the client has closed its side, see [`Traffic::closed`].
-    pub(crate) async fn closed(&self) {
-        match &self.0 {
-            Some(traffic) => traffic.closed().await,
-            None => pending().await,
-        }
-    }
-
-    /// Whether the client has closed its side.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.0.as_ref().is_some_and(|traffic| traffic.is_closed())
-    }
-
-    /// The next piece of a body. Tells the connection whether one is waited for.
-    pub(crate) async fn next_piece<S: Stream + Unpin>(&self, body: &mut S) -> Option<S::Item> {
-        poll_fn(|cx| {
-            let piece = body.poll_next_unpin(cx);
-            self.reads(piece.is_pending(), cx);
-            piece
-        })
-        .await
-    }
-
-    /// Tells the connection whether everything of a body that has arrived is taken.
-    pub(crate) fn reads(&self, starves: bool, cx: &Context<'_>) {
-        let Some(traffic) = &self.0 else { return };
-        traffic.starves.set(starves);
-        if starves && traffic.is_closed() {
-            // Nothing more comes: the connection is to say so now.
-            cx.waker().wake_by_ref();
-        }
-    }
-
-    /// From now on the client may take nothing for this long only.
-    pub(crate) fn limit_writes(&self, limit: Duration) {
-        if let Some(traffic) = &self.0 {
-            traffic.write_limit.set(Some(limit));
-        }
-    }
-
-    /// Whether the connection was ended because the client took nothing.
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.0.as_ref().is_some_and(|traffic| traffic.is_stalled.get())
-    }
-
-    /// Keeps the connection under way for as long as an answer goes on.
-    pub(crate) fn begin(&self) -> Option<UnderWay> {
-        self.0.as_ref().map(Traffic::begin)
-    }
-}
-
-impl FromRequest for Client {
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Ok(Self::of(request)))
     }
 }
 
@@ -406,10 +338,14 @@ impl AsyncWrite for Connection {
             }
             Poll::Ready(written) => {
                 this.write_due = None;
+                this.traffic.waits_since.set(None);
                 this.written_count = this.written_count.wrapping_add(1);
                 Poll::Ready(written)
             }
             Poll::Pending => {
+                if this.write_due.is_none() {
+                    this.traffic.waits_since.set(Some(Instant::now()));
+                }
                 let limit = this.traffic.write_limit.get().unwrap_or(this.limits.write);
                 let stalled = stalled(&mut this.write_due, limit, cx);
                 if stalled.is_ready() {

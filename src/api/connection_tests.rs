@@ -1,5 +1,7 @@
 //! What stands below the protocol: refusals that nobody wrote a body for, and what the kernel is asked for.
 
+use std::future::poll_fn;
+
 use super::*;
 
 fn told(bytes: &[u8]) -> Option<(usize, u16)> {
@@ -36,4 +38,31 @@ async fn the_kernel_gives_up_a_client_that_acknowledges_nothing() {
     client.limit_writes(Duration::from_secs(20));
     poll_fn(|cx| Pin::new(&mut connection).poll_write(cx, b"x")).await.unwrap();
     assert_eq!(timeout(&connection), 20_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_takes_nothing_from_when_there_is_no_more_room_until_it_reads() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connecting = TcpStream::connect(listener.local_addr().unwrap());
+    let (reader, accepted) = tokio::join!(connecting, listener.accept());
+    let (reader, (stream, _)) = (reader.unwrap(), accepted.unwrap());
+    let mut connection = Connection::new(stream, &ApiSettings::default());
+    let client = Client(Some(connection.traffic()));
+    client.limit_writes(Duration::from_secs(20));
+    let mut write = |cx: &mut Context<'_>| Pin::new(&mut connection).poll_write(cx, &[0; 64 << 10]);
+    let mut written = 0;
+    while let Poll::Ready(taken) = poll_fn(|cx| Poll::Ready(write(cx))).await {
+        written += taken.unwrap();
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(poll_fn(|cx| Poll::Ready(write(cx).is_pending())).await, "it still takes nothing");
+    assert_eq!(client.takes_nothing_for(), Duration::from_secs(2));
+    let mut buffer = vec![0; written];
+    while written > 0 {
+        reader.readable().await.unwrap();
+        written -= reader.try_read(&mut buffer).unwrap_or(0);
+    }
+    poll_fn(write).await.unwrap();
+    assert_eq!(client.takes_nothing_for(), Duration::ZERO);
 }

@@ -12,6 +12,7 @@ use super::session::Session;
 use super::socket;
 use crate::allowed::{Allowed, Watch};
 use crate::answer::Answer;
+use crate::connection::Client;
 use crate::problem::Problem;
 use crate::query::Given;
 use crate::state::Hive;
@@ -53,7 +54,7 @@ fn open(
     let greeting = Greeting::read(endpoint, given.0)
         .map_err(|unreadable| asking.denied("parameters", Problem::from(unreadable)))?;
     let holds = asking.admit(&greeting.id)?;
-    let seat = Seat::new(Arc::clone(&greeting.id), (**principal).clone());
+    let seat = Seat::new(Arc::clone(&greeting.id), (**principal).clone(), Client::of(http));
     let session = Session::new(hive.clone(), (**principal).clone(), greeting, seat);
     Ok(socket::open(answer, http, payload, session, holds))
 }

@@ -15,10 +15,13 @@ use futures_util::Stream;
 use protocol::live::limits::{Ending, MISSED_WAKES_MAX};
 
 use super::measure::Updates;
+use crate::connection::Client;
 use crate::principal::Principal;
 
 /// Two missed rings closer than this are one: the longest pause between two wake-ups.
 const MISS_EVERY: Duration = Duration::from_millis(30);
+/// A client that takes nothing for so long is blocked.
+const BLOCKED_AFTER: Duration = Duration::from_secs(1);
 /// Words of operators for a session that did not take them yet; beyond this they are dropped and counted.
 const SAID_MAX: usize = 256;
 
@@ -38,6 +41,7 @@ pub(crate) struct Orders {
 pub(crate) struct Seat {
     pub(crate) id: Arc<str>,
     pub(crate) principal: Principal,
+    client: Client,
     orders: RefCell<Orders>,
     is_rung: Cell<bool>,
     /// The bell was heard in the present poll of the body.
@@ -57,11 +61,12 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub(crate) fn new(id: Arc<str>, principal: Principal) -> Rc<Self> {
+    pub(crate) fn new(id: Arc<str>, principal: Principal, client: Client) -> Rc<Self> {
         let now = Instant::now();
         Rc::new(Self {
             id,
             principal,
+            client,
             orders: RefCell::default(),
             is_rung: Cell::new(false),
             is_spent: Cell::new(false),
@@ -132,9 +137,9 @@ impl Seat {
         (self.orders.take(), self.is_lagging.replace(false))
     }
 
-    /// Whether the last rings were not heard.
+    /// Whether its client does not take what there is for it.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.missed.get() > 0
+        self.client.takes_nothing_for() >= BLOCKED_AFTER
     }
 
     /// The body is polled: the bell may be heard once more.
@@ -189,7 +194,8 @@ mod tests {
     use super::*;
 
     fn seat() -> Rc<Seat> {
-        Seat::new(Arc::from("ws_1"), Principal { caller: Caller::hive(), role: Role::Admin, key: None })
+        let principal = Principal { caller: Caller::hive(), role: Role::Admin, key: None };
+        Seat::new(Arc::from("ws_1"), principal, Client::none())
     }
 
     /// Whether the bell is heard in the present poll of the body.
@@ -204,13 +210,13 @@ mod tests {
         let ring = |after_ms: u64| seat.ring(now + Duration::from_millis(after_ms));
         assert!(ring(0), "it waits to be heard");
         assert!([1, 30, 31, 60, 61, 91, 100].into_iter().all(ring), "missed at 1, 31, 61 and 91");
-        assert!(seat.is_blocked() && !seat.take().1);
+        assert!(!seat.take().1);
         assert!(ring(120), "29 ms behind the fourth");
         assert!(!ring(121), "the fifth");
         assert!(ring(151) && ring(181), "it was told");
         assert!(seat.take().1 && !seat.take().1);
         seat.begin_poll();
-        assert!(is_heard(&seat) && !seat.is_blocked());
+        assert!(is_heard(&seat));
         assert!(ring(200) && [201, 231, 261, 291].into_iter().all(ring), "it counts anew");
         assert!(!ring(321));
     }

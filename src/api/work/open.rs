@@ -10,6 +10,7 @@ use protocol::worker_session::SessionQuery;
 use super::session::{Begun, WorkSession};
 use crate::allowed::{Allowed, Work};
 use crate::answer::Answer;
+use crate::connection::Client;
 use crate::live::admission::Asking;
 use crate::live::greeting::{Endpoint, new_id};
 use crate::live::seat::Seat;
@@ -43,7 +44,7 @@ pub(crate) async fn open_session(
         None => return Err(asking.denied("no_agent", id.not_found())),
     }
     let holds = asking.admit(&session_id)?;
-    let seat = Seat::new(Arc::clone(&session_id), (*principal).clone());
+    let seat = Seat::new(Arc::clone(&session_id), (*principal).clone(), Client::of(&http));
     let begun = Begun { principal: (*principal).clone(), agent: id.0, instance, id: session_id };
     Ok(socket::open(answer, &http, payload, WorkSession::new(hive.clone(), begun, seat), holds))
 }

@@ -128,7 +128,7 @@ pub struct LiveHealthView {
 pub struct ConnectionHealthView {
     /// Open now.
     pub total_connections: usize,
-    /// Those that did not take their last wake-up.
+    /// Those whose client has taken nothing for a second, although there is something for it.
     pub blocked_connections: usize,
     /// Hubs that run, one a web thread.
     pub hubs: usize,
@@ -137,7 +137,7 @@ pub struct ConnectionHealthView {
 /// A number and a word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScoreView {
-    /// 0 to 100: the share of connections that take their wake-ups; at most 50 where a hub does not run.
+    /// 0 to 100: the share of connections that take what there is for them; at most 50 where a hub does not run.
     pub score: f64,
     /// `healthy` from 90 on, `degraded` from 50 on, else `unhealthy`.
     pub status: String,
