@@ -354,3 +354,57 @@ async fn slow_submits_that_nobody_waits_for_any_more_cost_no_rebuild() -> Result
     assert_eq!(rig.metric(REBUILDS).await?, before);
     Ok(())
 }
+
+#[expect(clippy::disallowed_methods, reason = "the test waits for each of them itself")]
+#[actix_rt::test]
+async fn an_end_that_nobody_waits_for_any_more_frees_no_slot_and_keeps_nobody_busy() -> Result<()> {
+    const PLANS: &str = "hive_plans_total";
+    let rig = Rc::new(Rig::start().await?);
+    let agent = json!({"name": "single", "role": "worker", "capacity": 1, "link": {"kind": "worker"}});
+    let agent = rig.call(reqwest::Method::POST, "/api/v2/agents", &agent).await?.1;
+    let lease = format!("/api/v2/agents/{}/lease", agent["id"].as_str().with_context(|| agent.to_string())?);
+    let post = |path: &str, body: Value| {
+        let (rig, path) = (Rc::clone(&rig), path.to_owned());
+        actix_rt::spawn(async move { rig.call(reqwest::Method::POST, &path, &body).await })
+    };
+    let submit = || post("/api/v2/tasks", json!({"title": "drill"}));
+    submit().await??;
+    let held = post(&lease, json!({"max": 1, "wait_ms": 30_000})).await??.1;
+    let next = submit().await??.1;
+    let waiting = post(&lease, json!({"max": 1, "wait_ms": 30_000}));
+
+    let before = rig.metric(PLANS).await?;
+    let alone = Alone::take(&rig)?;
+    let mut late = vec![submit()];
+    while rig.waiting_for_the_writer().await? == 0 {
+        late.push(submit());
+        ensure!(late.len() < 100, "nothing waits for the writer");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let complete =
+        format!("/api/v2/tasks/{}/complete", held["assignments"][0]["task_id"].as_str().context("an id")?);
+    late.push(post(&complete, json!({"attempt": 1})));
+    for late in late {
+        let (status, answer) = late.await??;
+        ensure!(status == StatusCode::SERVICE_UNAVAILABLE, "{status}: {answer}");
+    }
+    ensure!(rig.metric(PLANS).await? > before, "the next task is to be claimed behind that end");
+    drop(alone);
+    submit().await??;
+    let before = rig.metric(PLANS).await?;
+    let next = next["id"].as_str().context("an id")?;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(1) {
+        ensure!(
+            rig.get(&format!("/api/v2/tasks/{next}")).await?["state"] == "queued",
+            "its agent has one slot"
+        );
+    }
+    // An agent that is given nothing asks again ten times a second.
+    let plans = rig.metric(PLANS).await? - before;
+    ensure!(plans <= 1, "{plans} plans count on an end that was none");
+    rig.completed(&held).await?;
+    let (_, leased) = waiting.await??;
+    ensure!(leased["assignments"][0]["task_id"] == next, "{leased}");
+    Ok(())
+}

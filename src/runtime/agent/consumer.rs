@@ -265,3 +265,21 @@ impl Handle<Leave> for AgentActor {
         Reply::Now(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_behind_from_256_assignments_or_8_mib_on_until_it_has_heard_of_enough_of_them() {
+        const MIB: usize = 1 << 20;
+        let unheard = Unheard::default();
+        assert!(!unheard.add((255, 0)));
+        assert!(unheard.add((1, 0)) && unheard.is_full());
+        assert!(unheard.add((1, 8 * MIB)));
+        assert!(!unheard.take((2, 0)), "there is still too much input");
+        assert!(unheard.take((1, 1)) && !unheard.is_full());
+        assert!(!unheard.take((1, 0)), "there was room already");
+        assert!(unheard.add((1, 1)));
+    }
+}

@@ -9,7 +9,7 @@ use supervision::{ActorRef, ChildSpec, Context, Restart};
 
 use super::advance::{end_actor, micros};
 use super::entries::Origin;
-use super::{Coordinator, push_news};
+use super::{Advance, Coordinator, push_news};
 use crate::agent::{self, LeaseGrant};
 use crate::board::Holder;
 use crate::inbox::{ClaimsBack, News};
@@ -29,6 +29,16 @@ fn known(outcome: Result<Vec<ClaimedTask>, WriteError>) -> Option<Vec<ClaimedTas
 }
 
 impl Coordinator {
+    /// One plan for all that is in the mailbox now and asks for one: behind it, it is the next message.
+    pub(crate) fn plan_soon(&mut self, cx: &Context<Self>) {
+        if !self.is_plan_due {
+            self.is_plan_due = cx.actor_ref().tell(Advance { is_tick: false }).is_ok();
+            if !self.is_plan_due {
+                self.dispatch(cx);
+            }
+        }
+    }
+
     /// Plans over the books as they are, sends the claims to the writer and answers the offers.
     pub(crate) fn dispatch(&mut self, cx: &Context<Self>) {
         self.plan(cx);

@@ -3,8 +3,8 @@
 use domain::AgentId;
 use supervision::{Context, Handle, Reply};
 
+use super::Coordinator;
 use super::books::UnderWay;
-use super::{Advance, Coordinator};
 
 /// So many assignments are wanted now. Answers what is on its way.
 pub struct Offer {
@@ -31,16 +31,6 @@ impl Handle<Offer> for Coordinator {
 }
 
 impl Coordinator {
-    /// One plan for everything of that kind that is in the mailbox now: behind it, it is the next message.
-    pub(crate) fn plan_soon(&mut self, cx: &Context<Self>) {
-        if !self.is_plan_due {
-            self.is_plan_due = cx.actor_ref().tell(Advance { is_tick: false }).is_ok();
-            if !self.is_plan_due {
-                self.dispatch(cx);
-            }
-        }
-    }
-
     /// Answers the offers that the plan had before it.
     pub(crate) fn answer_offers(&mut self) {
         for (agent, promise) in std::mem::take(&mut self.offers) {
