@@ -24,6 +24,8 @@ const SLOTS: usize = 100;
 /// What the tasks of the load require; the others require what nobody has.
 const REQUIRED: &str = "work";
 const NOBODY_HAS: &str = "patience";
+/// Where the others wait: a queue takes five million tasks and not one more.
+const QUEUE: &str = r#"{"queue":"patience","#;
 /// Connections that fill it, and tasks a request.
 const FILLERS: usize = 8;
 const BULK: u64 = 500;
@@ -86,7 +88,8 @@ async fn fill(server: &Server, count: u64, numbers: &Numbers) -> Result<()> {
             let some = BULK.min(left.get());
             left.set(left.get() - some);
             let now = Instant::now();
-            let tasks: Vec<String> = (0..some).map(|_| body(numbers.next(), now, NOBODY_HAS)).collect();
+            let task = || body(numbers.next(), now, NOBODY_HAS).replacen('{', QUEUE, 1);
+            let tasks: Vec<String> = (0..some).map(|_| task()).collect();
             let request = place.post("/api/v2/tasks/bulk", &format!(r#"{{"tasks":[{}]}}"#, tasks.join(",")));
             let Many { items } = wire.ask(&request).await?.json(200)?;
             let refused = items.iter().find(|item| item.status != 201);

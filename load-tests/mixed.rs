@@ -116,15 +116,13 @@ pub async fn arrive(server: Server, plan: &Plan, rate: f64) -> Result<Run> {
     let work =
         Work { completions: completions.clone(), starts: tally()?, sample: Sample::default(), is_over };
     let load = async {
-        let answered = ask_at(&mix, rate).await;
+        ask_at(&mix, rate).await?;
         is_submitted.set(true);
-        answered
+        anyhow::Ok(())
     };
-    let (load, worker, cpus) =
-        tokio::join!(load, over_session(&mix.place, &agent, &work, SLOTS), watch(&server, &mix.requests));
-    load?;
-    worker?;
-    let run = verified(&server, &completions, (&work.sample, "completed"), cpus?).await?;
+    let worker = over_session(&mix.place, &agent, &work, SLOTS);
+    let ((), (), cpus) = tokio::try_join!(load, worker, watch(&server, &mix.requests))?;
+    let run = verified(&server, &completions, (&work.sample, "completed"), cpus).await?;
     let mut latency: BTreeMap<_, _> =
         mix.kinds.iter().map(|(kind, tally)| (kind.name().to_owned(), tally.latency())).collect();
     latency.insert("all requests".to_owned(), mix.requests.latency());

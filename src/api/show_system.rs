@@ -16,8 +16,7 @@ use crate::views;
     responses((status = 200, description = "As it stands now", body = SystemView)))]
 pub(crate) async fn show_system(hive: Hive, principal: Allowed<ReadHive>, _: NoQuery) -> Answer {
     hive.runtime.settled().await;
-    let agents = hive.readers.agents(principal.tenant()).await?;
-    let (first_seq, last_seq) = hive.readers.log_range().await?;
+    let (agents, (first_seq, last_seq)) = hive.readers.overview(principal.tenant()).await?;
     let now = hive.clock.now();
     let (totals, rates) = hive.feed.read(|projection| (projection.totals(), projection.rates(now)));
     let facts = &hive.facts;

@@ -137,6 +137,18 @@ impl Readers {
         self.0.ask("log_range", events::range).await
     }
 
+    /// A tenant's agents, oldest first, and the range of the log, see [`Self::log_range`].
+    ///
+    /// # Errors
+    /// See [`Readers`].
+    pub async fn overview(&self, tenant: TenantId) -> Result<(Vec<Agent>, (i64, i64)), ReadError> {
+        self.0
+            .ask("overview", move |session| {
+                Ok((agents::agents(session, Some(tenant))?, events::range(session)?))
+            })
+            .await
+    }
+
     /// A tenant's agents, oldest first.
     ///
     /// # Errors
