@@ -8,13 +8,17 @@ what it holds goes on meanwhile, and what was not acknowledged is reported again
 
 import argparse
 import asyncio
+import http.client
 import json
 import random
 import socket
+import sys
+import urllib.error
 import urllib.parse
+import urllib.request
 
 from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 
 class Worker:
@@ -119,22 +123,54 @@ class Worker:
                 beats.cancel()
 
 
+def call(server, token, path, body=None):
+    """One request over HTTP, for what comes before the session."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{server}/api/v2{path}", body and json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def again(error, status, text):
+    """Says why it tries again, or ends: what is wrong with a request stays wrong."""
+    if status < 500 and status != 429:
+        sys.exit(f"the hive says no: {text.decode(errors='replace')}")
+    print(f"connecting again: {error}", flush=True)
+
+
+def agent_id(server, token, name, capacity):
+    """The agent of that name; registers it when it is missing."""
+    cursor = ""
+    while cursor is not None:
+        page = call(server, token, "/agents?limit=200" + (f"&cursor={cursor}" if cursor else ""))
+        for agent in page["items"]:
+            if agent["name"] == name:
+                return agent["id"]
+        cursor = page["next_cursor"]
+    return call(server, token, "/agents", {"name": name, "capacity": capacity})["id"]
+
+
 async def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--server", default="http://127.0.0.1:18080")
     options.add_argument("--token-file", default="hive-data/admin.token")
-    options.add_argument("--agent", required=True, help="its id, as `hive agent list` shows it")
+    options.add_argument("--agent", default="worker-session-py", help="its name; registered when missing")
     options.add_argument("--slots", type=int, default=4, choices=range(1, 1001), metavar="1-1000", help="assignments at a time")
     asked = options.parse_args()
     with open(asked.token_file, encoding="ascii") as file:
         token = file.read().strip()
-    server, me = urllib.parse.urlsplit(asked.server), f"{socket.gethostname()}-{random.getrandbits(32):08x}"
-    url = f"{'wss' if server.scheme == 'https' else 'ws'}://{server.netloc}/api/v2/agents/{asked.agent}/session?worker_instance={me}"
-    worker = Worker(asked.slots)
+    server, me = asked.server.rstrip("/"), f"{socket.gethostname()}-{random.getrandbits(32):08x}"
+    worker, agent = Worker(asked.slots), None
     while True:
         try:
-            await worker.session(url, token)
-        except (OSError, WebSocketException) as error:
+            agent = agent or await asyncio.to_thread(agent_id, server, token, asked.agent, asked.slots)
+            # http becomes ws, https wss.
+            await worker.session(f"ws{server[4:]}/api/v2/agents/{agent}/session?worker_instance={me}", token)
+        except urllib.error.HTTPError as error:
+            again(error, error.code, error.read())
+        except InvalidStatus as error:
+            again(error, error.response.status_code, error.response.body)
+        except (OSError, http.client.HTTPException, WebSocketException) as error:
             print(f"connecting again: {error}", flush=True)
         await asyncio.sleep(worker.pause * random.uniform(0.5, 1))
         worker.pause = min(worker.pause * 2, 10)

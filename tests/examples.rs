@@ -11,22 +11,46 @@ use tests::{Hive, Options, free_address};
 use crate::serve::Beside;
 
 /// The worker that speaks over a session, with the client library that `tests/run` installs.
-async fn start_over_a_session(hive: &Hive, agent: &str) -> Result<(Beside, tempfile::TempDir)> {
+async fn start_over_a_session(hive: &Hive) -> Result<(Beside, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
-    let token = hive.folder().join("admin.token").display().to_string();
-    let mut command = Command::new(crate::openapi::tool("venv/bin/python")?);
-    command.arg(format!("{EXAMPLES}/worker_session.py")).args(["--slots", "2", "--agent", agent]);
-    command.args(["--server", &hive.url, "--token-file", &token]).stdin(Stdio::null());
-    let mut worker = Beside::start(command, &folder.path().join("log"))?;
+    let mut worker = begin_a_session(hive, &hive.folder().join("admin.token"), folder.path())?;
     worker.says("connected").await?;
     Ok((worker, folder))
+}
+
+fn begin_a_session(hive: &Hive, token: &Path, folder: &Path) -> Result<Beside> {
+    let mut command = Command::new(crate::openapi::tool("venv/bin/python")?);
+    command.arg(format!("{EXAMPLES}/worker_session.py")).args(["--slots", "2", "--agent", "ada"]);
+    command.args(["--server", &hive.url, "--token-file"]).arg(token).stdin(Stdio::null());
+    Beside::start(command, &folder.join("log"))
+}
+
+#[tokio::test]
+async fn the_worker_over_a_session_registers_itself_once_and_ends_when_the_hive_says_no() -> Result<()> {
+    let hive = Hive::start().await?;
+    let (mut worker, _folder) = start_over_a_session(&hive).await?;
+    let before = agents(&hive, "ada").await?;
+    assert_eq!((before.len(), &before[0]["capacity"]), (1, &json!(2)));
+    let (_second, _log) = start_over_a_session(&hive).await?;
+    assert_eq!(agents(&hive, "ada").await?.len(), 1, "the second finds what the first has registered");
+    let id = before[0]["id"].as_str().context("an id")?;
+    hive.request(reqwest::Method::DELETE, &format!("/api/v2/agents/{id}")).send().await?;
+    assert_eq!(worker.ended().await?, 1, "{}", worker.text());
+    assert!(worker.text().contains("the hive says no: {"), "{}", worker.text());
+    assert_eq!(agents(&hive, "ada").await?, Vec::<Value>::new(), "what was removed stays so");
+    let folder = tempfile::tempdir()?;
+    let token = folder.path().join("token");
+    std::fs::write(&token, "hive_nobody")?;
+    let mut stranger = begin_a_session(&hive, &token, folder.path())?;
+    assert_eq!(stranger.ended().await?, 1, "{}", stranger.text());
+    assert!(stranger.text().contains("the hive says no: {"), "{}", stranger.text());
+    Ok(())
 }
 
 #[tokio::test]
 async fn the_worker_over_a_session_reports_results_failures_and_cancels() -> Result<()> {
     let hive = Hive::start().await?;
-    let agent = hive.agent("ada", &[], 2).await?;
-    let (_worker, _folder) = start_over_a_session(&hive, &agent).await?;
+    let (_worker, _folder) = start_over_a_session(&hive).await?;
     let words = json!({"title": "t", "kind": "wordcount", "input": {"text": " three short  words\n"}});
     let wrong = json!({"title": "t", "kind": "wordcount", "input": {"text": 5}, "attempts_max": 1});
     let (mut ids, mut expected) = (Vec::new(), Vec::new());
@@ -60,8 +84,7 @@ async fn the_worker_over_a_session_holds_its_work_through_a_crash_of_the_hive() 
     let (data, bind) = (folder.path().join("data"), free_address()?);
     let options = || Options::default().folder(&data).bind(bind.clone());
     let mut hive = Hive::start_with(options()).await?;
-    let agent = hive.agent("ada", &[], 2).await?;
-    let (mut worker, _log) = start_over_a_session(&hive, &agent).await?;
+    let (mut worker, _log) = start_over_a_session(&hive).await?;
     let slow = json!({"title": "t", "input": {"work_ms": 1_500}});
     let (one, two) = (hive.submit(&slow).await?, hive.submit(&slow).await?);
     for id in [&one, &two] {

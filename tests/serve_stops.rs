@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tests::watcher::Watcher;
 use tests::{Hive, Options, PATIENCE};
 
 use crate::cli::{bare, finish, run};
@@ -174,6 +175,22 @@ async fn a_stop_says_how_long_it_waits_and_how_many_tasks_are_at_work() -> Resul
         (&line["signal"], &line["wait_s"], &line["working_tasks"]),
         (&json!("Ctrl-C"), &json!(7), &json!(1))
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stop_in_order_warns_of_nothing() -> Result<()> {
+    let mut hive = Hive::start().await?;
+    let agent = hive.agent("ada", &[], 1).await?;
+    hive.submit(&json!({"title": "t"})).await?;
+    hive.lease(&agent, 1, 5_000).await?;
+    let mut watcher = Watcher::connect(&hive, "dashboard").await?;
+    watcher.of_type("dashboard_initialized").await?;
+    hive.signal(Signal::TERM)?;
+    watcher.end().await?;
+    assert_eq!(hive.ended().await?.code(), Some(0));
+    let warnings = lines(&hive.log())?.into_iter().filter(|line| line["level"] != "INFO").collect::<Vec<_>>();
+    assert_eq!(warnings, Vec::<Value>::new());
     Ok(())
 }
 

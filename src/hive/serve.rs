@@ -193,6 +193,8 @@ impl Running {
         self.until_done().await;
         self.runtime.end_all_processes().await;
         self.until_streams_ended().await;
+        // They live on the threads of the web server, which end with it.
+        self.sessions.shutdown().await;
         drop(self.announced);
         // What is still open has had its time.
         let is_quiet = self.in_flight.count() == 0 && self.in_flight.streams() == 0;

@@ -221,6 +221,11 @@ impl Behaviour for Hub {
         cx.notify_later(LookDue, LOOK);
         self.wake(cx);
     }
+
+    /// What it waits for may never come.
+    fn draining(&mut self, cx: &mut Context<Self>) {
+        cx.stop();
+    }
 }
 
 impl Handle<LookDue> for Hub {
