@@ -154,7 +154,9 @@ async fn a_browser_signs_in_by_the_link_and_watches_tasks_a_restart_and_an_alert
     hive.post("/api/v2/tasks/bulk", &json!({"tasks": tasks}), 200).await?;
     let error = json!({"error": {"kind": "broken", "message": "it cannot be done"}});
     while hive.get("/api/v2/system").await?["tasks"]["failed"].as_i64() < Some(11) {
-        for assignment in hive.lease(&ada, 20, 10_000).await? {
+        let assignments = hive.lease(&ada, 20, 10_000).await?;
+        ensure!(!assignments.is_empty(), "not all of them came");
+        for assignment in assignments {
             let task = assignment["task_id"].as_str().context("an id")?;
             let mut report = error.clone();
             report["attempt"] = assignment["attempt"].clone();

@@ -11,12 +11,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use supervision::{Behaviour, ChildSpec, Context as ActorContext, Restart};
 use tests::watcher::Watcher;
-use tests::{Hive, Options, database};
+use tests::{Hive, Options, PATIENCE, database};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 /// Waits for an alert of this level whose message begins so.
 async fn alert(watcher: &mut Watcher, level: &str, cause: &str) -> Result<()> {
+    alert_within(PATIENCE, watcher, level, cause).await
+}
+
+async fn alert_within(time: Duration, watcher: &mut Watcher, level: &str, cause: &str) -> Result<()> {
     let is_it = |frame: &Value| {
         if frame["type"] != "critical_alert" {
             return Ok(false);
@@ -27,18 +31,12 @@ async fn alert(watcher: &mut Watcher, level: &str, cause: &str) -> Result<()> {
             .find(|alert| alert["message"].as_str().is_some_and(|message| message.starts_with(cause)));
         Ok(found.is_some_and(|alert| alert["level"] == level))
     };
-    watcher.frame_where(&format!("{level} {cause}"), is_it).await.map(|_| ())
+    watcher.frame_within(time, &format!("{level} {cause}"), is_it).await.map(|_| ())
 }
 
 /// Waits until an alert about the last minute is over.
 async fn resolved(watcher: &mut Watcher, cause: &str) -> Result<()> {
-    let began = Instant::now();
-    loop {
-        let told = alert(watcher, "resolved", cause).await;
-        if told.is_ok() || began.elapsed() > Duration::from_secs(90) {
-            return told;
-        }
-    }
+    alert_within(Duration::from_secs(90), watcher, "resolved", cause).await
 }
 
 /// Holds the write lock of a database file until it is dropped.

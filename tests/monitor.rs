@@ -78,7 +78,9 @@ async fn somebody_sees_agents_tasks_and_events_as_they_come_also_after_the_hive_
     let lost = json!({"tasks": (0..10).map(|number| json!({"title": number.to_string(), "attempts_max": 1})).collect::<Vec<_>>()});
     hive.post("/api/v2/tasks/bulk", &lost, 200).await?;
     while hive.get("/api/v2/system").await?["tasks"]["failed"].as_i64() < Some(10) {
-        for assignment in hive.lease(&ada, 3, 10_000).await? {
+        let assignments = hive.lease(&ada, 3, 10_000).await?;
+        ensure!(!assignments.is_empty(), "not all of them came");
+        for assignment in assignments {
             let path = format!("/api/v2/tasks/{}/fail", assignment["task_id"].as_str().context("an id")?);
             let error = json!({"attempt": assignment["attempt"], "error": {"kind": "k", "message": "m"}});
             hive.post(&path, &error, 200).await?;

@@ -137,9 +137,22 @@ impl Watcher {
     pub async fn frame_where(
         &mut self,
         what: &str,
+        holds: impl FnMut(&Value) -> Result<bool>,
+    ) -> Result<Value> {
+        self.frame_within(PATIENCE, what, holds).await
+    }
+
+    /// As [`Self::frame_where`], for what takes its time.
+    ///
+    /// # Errors
+    /// When it does not come within `time`, or the connection ends first.
+    pub async fn frame_within(
+        &mut self,
+        time: Duration,
+        what: &str,
         mut holds: impl FnMut(&Value) -> Result<bool>,
     ) -> Result<Value> {
-        within(what, async {
+        within(time, what, async {
             loop {
                 match self.next().await? {
                     Said::Frame(frame) if holds(&frame)? => return Ok(frame),
@@ -178,7 +191,7 @@ impl Watcher {
     /// When it does not end.
     pub async fn end(&mut self) -> Result<(Said, Vec<Value>)> {
         let mut frames = Vec::new();
-        let end = within("end", async {
+        let end = within(PATIENCE, "end", async {
             loop {
                 match self.next().await? {
                     Said::Frame(frame) => frames.push(frame),
@@ -232,9 +245,9 @@ impl Watcher {
 }
 
 /// One deadline for all of a wait.
-async fn within<T>(what: &str, wait: impl Future<Output = Result<T>>) -> Result<T> {
-    let waited = tokio::time::timeout(PATIENCE, wait).await;
-    waited.with_context(|| format!("no {what} came within {PATIENCE:?}"))?
+async fn within<T>(time: Duration, what: &str, wait: impl Future<Output = Result<T>>) -> Result<T> {
+    let waited = tokio::time::timeout(time, wait).await;
+    waited.with_context(|| format!("no {what} came within {time:?}"))?
 }
 
 /// Checks a frame against the schema.
