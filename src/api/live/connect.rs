@@ -29,7 +29,7 @@ macro_rules! places {
             payload: Payload,
             given: Given,
         ) -> Answer {
-            open(hive, &principal, &http, payload, (Endpoint::$endpoint, given))
+            open(hive, &principal, &http, payload, (Endpoint::$endpoint, given)).await
         }
     )* };
 }
@@ -42,7 +42,7 @@ places! {
     watch_system, System, "Watch the system and alerts.";
 }
 
-fn open(
+async fn open(
     hive: Hive,
     principal: &Allowed<Watch>,
     http: &HttpRequest,
@@ -53,6 +53,8 @@ fn open(
     let answer = asking.shake_hands()?;
     let greeting = Greeting::read(endpoint, given.0)
         .map_err(|unreadable| asking.denied("parameters", Problem::from(unreadable)))?;
+    // Who was answered finds it in the snapshot.
+    hive.runtime.settled().await;
     let holds = asking.admit(&greeting.id)?;
     let seat = Seat::new(Arc::clone(&greeting.id), (**principal).clone(), Client::of(http));
     let session = Session::new(hive.clone(), (**principal).clone(), greeting, seat);
